@@ -1,0 +1,58 @@
+"""Issues as the organization's issue list gives them."""
+
+from __future__ import annotations
+
+from tap_sentry.schemas.types import (
+    ARRAY,
+    BOOLEAN,
+    DATETIME,
+    INTEGER,
+    NUMBER,
+    OBJECT,
+    STRING,
+    described,
+    record,
+)
+
+ISSUE = record(
+    {
+        "id": STRING,
+        "shortId": STRING,
+        "shareId": STRING,
+        "title": STRING,
+        "culprit": STRING,
+        "permalink": STRING,
+        "logger": STRING,
+        "level": STRING,
+        "status": STRING,
+        "statusDetails": OBJECT,
+        "substatus": STRING,
+        "isPublic": BOOLEAN,
+        "platform": STRING,
+        "priority": STRING,
+        "priorityLockedAt": DATETIME,
+        "seerFixabilityScore": NUMBER,
+        "seerAutofixLastTriggered": DATETIME,
+        "seerExplorerAutofixLastTriggered": DATETIME,
+        "project": OBJECT,
+        "type": STRING,
+        "issueType": STRING,
+        "issueCategory": STRING,
+        "metadata": OBJECT,
+        "numComments": INTEGER,
+        "assignedTo": OBJECT,
+        "isBookmarked": BOOLEAN,
+        "isSubscribed": BOOLEAN,
+        "subscriptionDetails": OBJECT,
+        "hasSeen": BOOLEAN,
+        "annotations": ARRAY,
+        "isUnhandled": BOOLEAN,
+        "count": described(STRING, "Number of events over the issue's whole life, as text."),
+        "userCount": INTEGER,
+        "firstSeen": DATETIME,
+        "lastSeen": DATETIME,
+        "derivedData": OBJECT,
+        "lifetime": OBJECT,
+    },
+    keys=("id",),
+)
