@@ -1,0 +1,1 @@
+"""Operations around the tap: launchers, and what reads the logs of runs. Never imports the tap."""
