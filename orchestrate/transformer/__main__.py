@@ -1,0 +1,139 @@
+"""`dbt-launcher [dbt's arguments]`: without arguments, `build`."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import sys
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+import duckdb
+
+from orchestrate.transformer import archive, publication, summary
+from orchestrate.transformer.console import Listener, is_short, say
+from orchestrate.transformer.paths import Paths
+from orchestrate.warehouse import WarehouseError, connect
+
+LOCK_WAIT_SECONDS = 15
+_OPENS_WAREHOUSE = frozenset(
+    {"build", "clone", "docs", "retry", "run", "run-operation", "seed"}
+    | {"show", "snapshot", "source", "test"}
+)
+# With one of these a build leaves parts as they were, and the parts may not fit together.
+_PARTIAL = frozenset(
+    {"-s", "--select", "-m", "--models", "--model", "--exclude", "--selector", "--empty"}
+    | {"--resource-type", "--resource-types", "--exclude-resource-type", "--sample"}
+    | {"--exclude-resource-types", "--event-time-start", "--event-time-end"}
+)
+
+
+def main() -> int:
+    arguments = sys.argv[1:] or ["build"]
+    paths = Paths.of(os.environ)
+    paths.give_to_dbt(os.environ)
+    try:
+        if arguments[0] in _OPENS_WAREHOUSE:
+            connect(paths.warehouse, wait_seconds=LOCK_WAIT_SECONDS, say=say).close()
+        code = run(arguments, paths)
+        if code == 0 and arguments[0] == "build":
+            after_build(arguments, paths)
+    except (WarehouseError, publication.PublicationError) as error:
+        say(f"ERROR {error}")
+        return 1
+    return code
+
+
+def run(arguments: Sequence[str], paths: Paths) -> int:
+    """Run dbt in this process, keep its artifacts. Returns dbt's own exit code."""
+    short = is_short(arguments)
+    if short:
+        os.environ["DBT_LOG_LEVEL"] = "none"
+    # dbt takes a second to import and reads its variables while it does.
+    from dbt.cli.exceptions import DbtUsageException  # noqa: PLC0415
+    from dbt.cli.main import dbtRunner  # noqa: PLC0415
+
+    gc.freeze()  # what dbt's import made stays: looking through it at the end costs 0.4 s
+    listener = Listener(speaks=short)
+    started_at = datetime.now(timezone.utc)
+    result = dbtRunner(callbacks=[listener]).invoke(list(arguments))
+    _let_go_of_warehouse()
+    code = _exit_code(result)
+    if isinstance(result.exception, DbtUsageException) or (result.exception and not listener.told):
+        say(f"ERROR {result.exception}")
+    if listener.invocation_id:
+        invocation = archive.Invocation(
+            listener.invocation_id,
+            tuple(arguments),
+            started_at,
+            datetime.now(timezone.utc),
+            code,
+            paths.environment,
+            os.environ.get("MELTANO_RUN_ID"),
+            os.environ.get("TRACEPARENT"),
+        )
+        _keep(invocation, paths)
+        if short:
+            say(f"dbt {arguments[0]} ended with {code}, invocation {listener.invocation_id}")
+    return code
+
+
+def after_build(arguments: Sequence[str], paths: Paths) -> None:
+    """Publish, then say what there is.
+
+    Raises:
+        PublicationError: If there is no new copy; the old one is untouched then.
+        WarehouseError: If another process took the warehouse meanwhile.
+    """
+    partial = [name for name in arguments if name.split("=")[0] in _PARTIAL]
+    if partial:
+        say(f"Not published: with {partial[0]} a part of the project was left as it was.")
+        return
+    manifest = json.loads((paths.target / "manifest.json").read_bytes())
+    raw_tables = summary.raw_tables(manifest)
+    with connect(paths.warehouse, wait_seconds=LOCK_WAIT_SECONDS, say=say) as connection:
+        raw = list(summary.contents(connection, raw_tables))
+        marts = list(summary.contents(connection, summary.marts(manifest)))
+    if paths.published.exists():
+        with duckdb.connect(str(paths.published), read_only=True) as connection:
+            before = list(summary.contents(connection, raw_tables))
+        publication.check_nothing_is_missing(before, raw, paths.shown(paths.published))
+    size = publication.publish(paths.warehouse, paths.published)
+    lines = [
+        *summary.table({"raw table": raw, "mart": marts}),
+        f"Published {size / 1e6:.1f} MB",
+        *summary.next_steps(paths, marts[0].relation if marts else None),
+    ]
+    say("\n".join(lines))
+
+
+def _exit_code(result: Any) -> int:
+    """As `dbt` itself: 1 when something failed, 2 when dbt could not go on."""
+    if isinstance(result.exception, KeyboardInterrupt):
+        return 130
+    if result.exception is not None:
+        return 2
+    return 0 if result.success else 1
+
+
+def _keep(invocation: archive.Invocation, paths: Paths) -> None:
+    """A full disk must not turn a good build into a failed one here."""
+    try:
+        newest = max(int(os.environ.get("DBT_KEEP_INVOCATIONS") or archive.DEFAULT_KEEP), 1)
+        archive.keep(invocation, paths.target, paths.runs, newest=newest)
+    except (OSError, ValueError) as error:
+        say(f"WARN  Artifacts of this invocation are not kept: {error}")
+
+
+def _let_go_of_warehouse() -> None:
+    """dbt-duckdb holds its connection until the process ends, with settings unlike ours."""
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager  # noqa: PLC0415
+
+    DuckDBConnectionManager.close_all_connections()
+    gc.collect()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

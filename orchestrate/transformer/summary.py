@@ -1,0 +1,110 @@
+"""What the warehouse holds after a build: rows and newest time of each raw table and each mart.
+
+Nothing is listed here by name. Raw tables are dbt's sources, with the newest `loaded_at_field`;
+marts are the models in a folder `marts`, with the newest value of the column that their
+`config.meta.time_column` names, or of their first date or time.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, NamedTuple
+
+import duckdb
+
+from orchestrate.transformer.paths import Paths
+
+
+class Relation(NamedTuple):
+    schema: str
+    name: str
+    time_column: str | None
+
+
+@dataclass(frozen=True)
+class Content:
+    relation: Relation
+    rows: int
+    newest: datetime | date | None
+
+
+def raw_tables(manifest: Mapping[str, Any]) -> list[Relation]:
+    return sorted(
+        Relation(
+            source["schema"],
+            source["identifier"],
+            _time_column(source) or source.get("loaded_at_field"),
+        )
+        for source in manifest["sources"].values()
+    )
+
+
+def marts(manifest: Mapping[str, Any]) -> list[Relation]:
+    return sorted(
+        Relation(node["schema"], node["alias"], _time_column(node))
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "model" and "marts" in node["fqn"][1:-1]
+    )
+
+
+def _time_column(node: Mapping[str, Any]) -> str | None:
+    meta: Mapping[str, str] = node.get("config", {}).get("meta") or {}
+    return meta.get("time_column")
+
+
+def contents(
+    connection: duckdb.DuckDBPyConnection, relations: Sequence[Relation]
+) -> Iterator[Content]:
+    """Those that exist, counted. A stream that was not selected has no table."""
+    times: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for schema, name, column, kind in connection.execute(
+        "select table_schema, table_name, column_name, data_type "
+        "from information_schema.columns order by ordinal_position"
+    ).fetchall():
+        times[schema, name] += [column] if kind.startswith(("DATE", "TIMESTAMP")) else []
+    for relation in relations:
+        of_table = times.get((relation.schema, relation.name))
+        if of_table is None:
+            continue
+        columns = [name for name in of_table if name == relation.time_column] or of_table
+        newest = f'max("{columns[0]}")' if columns else "null"
+        found = connection.execute(
+            f'select count(*), {newest} from "{relation.schema}"."{relation.name}"'  # noqa: S608
+        ).fetchone()
+        if found:
+            yield Content(relation, *found)
+
+
+def table(groups: Mapping[str, Sequence[Content]]) -> list[str]:
+    """Lines of equal columns, a title before each group, readable behind a log prefix."""
+    names = [row.relation.name for rows in groups.values() for row in rows]
+    width = max(map(len, (*groups, *names)))
+    lines = []
+    for title, rows in groups.items():
+        lines.append(f"{title:<{width}}  {'rows':>12}  newest (UTC)")
+        for row in rows:
+            newest = _minute(row.newest)
+            lines.append(f"{row.relation.name:<{width}}  {row.rows:>12,}  {newest}")
+    return lines
+
+
+def next_steps(paths: Paths, mart: Relation | None) -> list[str]:
+    published = paths.shown(paths.published)
+    lines = [f"Written: {paths.shown(paths.warehouse)}   For reading: {published}"]
+    if mart:
+        lines.append(f"Look:    meltano invoke dbt show --select {mart.name} --limit 5")
+    if paths.environment == "demo":
+        lines.append(
+            "Real:    copy .env.example to .env, set TAP_SENTRY_API_TOKEN and "
+            "TAP_SENTRY_ORGANIZATION, run again"
+        )
+    return lines
+
+
+def _minute(moment: datetime | date | None) -> str:
+    if moment is None:
+        return "-"
+    return f"{moment:%Y-%m-%d %H:%M}" if isinstance(moment, datetime) else f"{moment:%Y-%m-%d}"

@@ -1,0 +1,23 @@
+with source as (
+    {{ source_rows("users", key="id") }}
+),
+
+final as (
+    select
+        id as member_id,
+        {{ json_text('"user"', "$.id") }} as user_id,
+        name as member_name,
+        email,
+        orgrole as organization_role,
+        coalesce(pending, false) as is_pending,
+        coalesce(expired, false) as is_expired,
+        invitestatus as invite_status,
+        invitername as inviter_name,
+        try_cast({{ json_text('"user"', "$.has2fa") }} as boolean) as has_two_factor,
+        try_cast({{ json_text('"user"', "$.lastActive") }} as timestamp) as last_active_at,
+        datecreated as created_at,
+        _sdc_batched_at as loaded_at
+    from source
+)
+
+select * from final
