@@ -134,6 +134,11 @@ class SentryClient:
                 )
             seen.add(cursor)
 
+    def rows(self, path: str, params: Params = ()) -> Iterator[Row]:
+        """The rows of all pages of a listing; see `pages`."""
+        for page in self.pages(path, params):
+            yield from page.rows
+
     def _try(self, bucket: str, path: str, params: Params) -> Answer:
         self.requests[bucket] += 1
         try:
@@ -248,7 +253,7 @@ def _retried(
 def _answer(path: str, response: requests.Response) -> Answer:
     try:
         body = response.json()
-        if b"\\ud" in response.content.lower():
+        if b"\\ud" in response.content or b"\\uD" in response.content:
             # Texts cut inside a surrogate pair: no JSON writer takes the half that is left.
             whole = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
             body = json.loads(whole)

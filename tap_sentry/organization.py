@@ -74,9 +74,9 @@ class Organization:
         Raises:
             SettingsError: If `projects` names one that is not there.
         """
-        pages = self.client.pages(f"/organizations/{self.slug}/projects/")
+        rows = self.client.rows(f"/organizations/{self.slug}/projects/")
         # By id: pages overlap when a project is added meanwhile.
-        listed = list({row["id"]: row for page in pages for row in page.rows}.values())
+        listed = list({row["id"]: row for row in rows}.values())
         wanted, unwanted = self.settings.projects, self.settings.exclude_projects
         known = {name for row in listed for name in (row["id"], row["slug"])}
         if missing := (wanted | unwanted) - known:
@@ -155,7 +155,7 @@ class Organization:
 
     def _visible(self) -> list[Row]:
         try:
-            return [row for page in self.client.pages("/organizations/") for row in page.rows]
+            return list(self.client.rows("/organizations/"))
         except NotAvailable as error:
             raise SettingsError(
                 f"The token's organizations cannot be listed: {error}. "

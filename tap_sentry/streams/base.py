@@ -146,8 +146,7 @@ class PagedStream(SentryStream):
     """One listing, read whole every time."""
 
     def rows(self, context: Context) -> Iterator[Row]:
-        for page in self.organization.client.pages(self.url(), self.query):
-            yield from map(self.clean, page.rows)
+        yield from map(self.clean, self.organization.client.rows(self.url(), self.query))
 
 
 class FanOutStream(SentryStream):

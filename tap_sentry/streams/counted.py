@@ -117,12 +117,9 @@ class ProjectWindows(WindowedStream, abc.ABC):
         asked = [("dataset", self.dataset), *params, *time_params(window), *self.count_params]
         try:
             return list(self.organization.client.pages(path, asked))
-        except NotAvailable as error:
-            if self.path == EXPLORE:
+        except (NotAvailable, OutsideRetention, UnexpectedAnswer, QueryTimeout) as error:
+            if isinstance(error, NotAvailable) and self.path == EXPLORE:
                 raise  # where Sentry does not count, it would not list either
-            self.logger.info("%s: reading without counts: %s", self.name, error)
-            return None
-        except (OutsideRetention, UnexpectedAnswer, QueryTimeout) as error:
             self.logger.info("%s: reading without counts: %s", self.name, error)
             return None
 

@@ -41,8 +41,7 @@ class Events(ProjectWindows):
         if self.organization.settings.fetch_event_details:
             params.append(("full", "true"))
         path = self.url({"project": self.project_of(partition)})
-        pages = self.organization.client.pages(path, params)
-        return [row for page in pages for row in page.rows]
+        return list(self.organization.client.rows(path, params))
 
     def clean(self, row: Row) -> Row:
         # A whole body names the kind `type`, a short row `event.type`.

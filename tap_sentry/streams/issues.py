@@ -37,8 +37,7 @@ class Issues(WindowedStream):
             yield from self.windows(half, partition)
 
     def fetch(self, window: Window, partition: Context) -> list[Row]:
-        pages = self.organization.client.pages(self.url(), self._params(window, limit=100))
-        return [row for page in pages for row in page.rows]
+        return list(self.organization.client.rows(self.url(), self._params(window, limit=100)))
 
     def _hits(self, window: Window) -> int:
         try:

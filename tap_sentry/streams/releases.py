@@ -98,13 +98,12 @@ def listed(organization: Organization, window: Window) -> Iterator[Row]:
         ("status", ""),  # left out, Sentry would send open releases only
         *organization.project_params,
     ]
-    for page in organization.client.pages(_LIST.format(organization=organization.slug), params):
-        for row in page.rows:
-            created = created_at(row)
-            if created is not None and created < window.start:
-                return
-            if created is None or created < window.end:
-                yield row
+    for row in organization.client.rows(_LIST.format(organization=organization.slug), params):
+        created = created_at(row)
+        if created is not None and created < window.start:
+            return
+        if created is None or created < window.end:
+            yield row
 
 
 def created_at(release: Row) -> datetime | None:
