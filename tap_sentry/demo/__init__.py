@@ -16,6 +16,7 @@ from tap_sentry.demo.faults import (
     Gone,
     MissingLink,
     NotFound,
+    Partial,
     QueryTimeout,
     RepeatCursor,
     ServerError,
@@ -23,10 +24,11 @@ from tap_sentry.demo.faults import (
     SnubaRateLimited,
     StallForever,
     TooManyRequests,
+    TornCount,
     Unauthorized,
 )
 from tap_sentry.demo.limits import SENTRY_LIMITS, RateLimit
-from tap_sentry.demo.people import END_USERS, MEMBERS
+from tap_sentry.demo.people import END_USERS, MEMBERS, personal_values
 from tap_sentry.demo.server import serve
 from tap_sentry.demo.transport import DemoSentry, Served
 from tap_sentry.demo.world import World
@@ -44,6 +46,7 @@ __all__ = [
     "Gone",
     "MissingLink",
     "NotFound",
+    "Partial",
     "QueryTimeout",
     "RateLimit",
     "RepeatCursor",
@@ -53,7 +56,9 @@ __all__ = [
     "SnubaRateLimited",
     "StallForever",
     "TooManyRequests",
+    "TornCount",
     "Unauthorized",
     "World",
+    "personal_values",
     "serve",
 ]

@@ -13,9 +13,12 @@ import threading
 from collections.abc import Sequence
 from datetime import datetime, timezone
 
-from tap_sentry.demo import dates, faults
+from tap_sentry.demo import dates
 from tap_sentry.demo.access import ALL_SCOPES
 from tap_sentry.demo.catalogue import ORGANIZATION_SLUG
+from tap_sentry.demo.dialects import DIALECTS
+from tap_sentry.demo.fault_script import FAULTS, parsed
+from tap_sentry.demo.faults import Fault
 from tap_sentry.demo.limits import SENTRY_LIMITS
 from tap_sentry.demo.server import serve
 from tap_sentry.demo.transport import DemoSentry
@@ -33,6 +36,10 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--projects", type=int, default=6)
     parser.add_argument("--now", type=_moment, help="stops the world's clock at this instant")
     parser.add_argument("--latency-ms", type=float, default=0.0)
+    parser.add_argument(
+        "--dialect", choices=tuple(DIALECTS), default="sentry",
+        help="the server it is like: today's Sentry, a self-hosted one of 2024, or GlitchTip",
+    )  # fmt: skip
     parser.add_argument("--limits", choices=("sentry", "off"), default="sentry")
     parser.add_argument(
         "--token", type=_token, action="append", metavar="TOKEN[=SCOPE,SCOPE]",
@@ -40,7 +47,7 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument(
         "--fault", type=_fault, action="append", default=[], metavar='"NAME KEY=VALUE ..."',
-        help=f"may be repeated; names: {', '.join(faults.FAULTS)}",
+        help=f"may be repeated; names: {', '.join(FAULTS)}",
     )  # fmt: skip
     found = parser.parse_args(argv)
     if found.projects < 0 or found.latency_ms < 0 or not 0 <= found.port < 65536:
@@ -60,6 +67,7 @@ def demo(options: argparse.Namespace) -> DemoSentry:
     return DemoSentry(
         world,
         limits=SENTRY_LIMITS if options.limits == "sentry" else None,
+        dialect=options.dialect,
         faults=options.fault,
         tokens=dict(options.token) if options.token else None,
         latency_s=options.latency_ms / 1000,
@@ -112,9 +120,9 @@ def _token(text: str) -> tuple[str, tuple[str, ...]]:
     return token, tuple(filter(None, scopes.split(","))) if named else ALL_SCOPES
 
 
-def _fault(text: str) -> faults.Fault:
+def _fault(text: str) -> Fault:
     try:
-        return faults.parsed(text)
+        return parsed(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 

@@ -2,52 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
-from urllib.parse import urlencode
-
-from tap_sentry.demo import dates, event_rows, explore, organization_rows, paging, release_rows
-from tap_sentry.demo.catalogue import (
-    ENVIRONMENTS,
-    RENAMED_PROJECTS,
-    Project,
+from tap_sentry.demo import (
+    dates,
+    event_bodies,
+    event_rows,
+    explore,
+    organization_rows,
+    paging,
+    release_rows,
 )
+from tap_sentry.demo.calls import Call
 from tap_sentry.demo.events import Event
-from tap_sentry.demo.exchange import (
-    Answer,
-    ApiError,
-    Links,
-    Request,
-    bad_request,
-    forbidden,
-    not_found,
-)
+from tap_sentry.demo.exchange import Answer, Links, bad_request, not_found
 from tap_sentry.demo.issue_rows import issue_detail
 from tap_sentry.demo.issue_search import list_issues
 from tap_sentry.demo.releases import Release
+from tap_sentry.demo.seen import SeenIssue
 from tap_sentry.demo.timeseries import timeseries
-from tap_sentry.demo.world import SeenIssue, World
-
-FULL_PER_PAGE = 10  # bodies of events come in small pages, whatever was asked for
-
-
-class Call(NamedTuple):
-    """A request on its way through an endpoint; `parts` are the variable parts of its path."""
-
-    request: Request
-    world: World
-    parts: tuple[str, ...]
-
-
-Endpoint = Callable[[Call], Answer]
 
 
 def list_organizations(call: Call) -> Answer:
-    rows, links = paging.by_page(
-        call.request,
-        [organization_rows.organization(call.request.base)],
-        paging.per_page(call.request),
-    )
+    rows, links = call.page([organization_rows.organization(call.request.base)])
     return Answer(body=list(rows), links=links)
 
 
@@ -63,26 +38,26 @@ def list_projects(call: Call) -> Answer:
         projects = [p for p in projects if query in p.slug or query in p.name.lower()]
     if call.request.flag("all_projects"):
         return Answer(body=[organization_rows.project_summary(p, now) for p in projects])
-    shown, links = paging.by_page(call.request, projects, paging.per_page(call.request))
+    shown, links = call.page(projects)
     return Answer(body=[organization_rows.project_summary(p, now) for p in shown], links=links)
 
 
 def project(call: Call) -> Answer:
-    found = _project(call, call.parts[0])
+    found = call.project()
     detail = organization_rows.project_detail(found, call.world.now, call.request.base)
     return Answer(body=detail)
 
 
 def list_teams(call: Call) -> Answer:
     detailed = call.request.get("detailed") != "0"
-    shown, links = paging.by_page(call.request, call.world.teams(), paging.per_page(call.request))
+    shown, links = call.page(call.world.teams())
     projects = call.world.projects()
     rows = [organization_rows.team(team, projects, detailed=detailed) for team in shown]
     return Answer(body=rows, links=links)
 
 
 def list_members(call: Call) -> Answer:
-    shown, links = paging.by_page(call.request, call.world.members(), paging.per_page(call.request))
+    shown, links = call.page(call.world.members())
     return Answer(
         body=[organization_rows.member(one, call.world.now) for one in shown], links=links
     )
@@ -96,7 +71,7 @@ def list_environments(call: Call) -> Answer:
 
 
 def search_issues(call: Call) -> Answer:
-    return list_issues(call.request, call.world, _selected(call))
+    return list_issues(call.request, call.world, call.projects())
 
 
 def issue(call: Call) -> Answer:
@@ -127,11 +102,11 @@ def issue_event(call: Call) -> Answer:
     events = picked.get(name) or tuple(event for event in seen.events if event.id == name)
     if not events:
         raise not_found()
-    return Answer(body=event_rows.event_detail(events[0], seen.events, call.world.now))
+    return Answer(body=event_bodies.event_detail(events[0], seen.events, call.world.now))
 
 
 def list_project_events(call: Call) -> Answer:
-    found = _project(call, call.parts[0])
+    found = call.project()
     events = call.world.events(found.id)
     within = dates.date_range(
         call.request, call.world.now, message="Invalid date range parameters provided"
@@ -150,25 +125,25 @@ def list_project_events(call: Call) -> Answer:
 
 
 def project_event(call: Call) -> Answer:
-    found = _project(call, call.parts[0])
+    found = call.project()
     event_id = call.parts[1].replace("-", "").lower()
     for event in call.world.events(found.id):
         if event.id == event_id:
             seen = _issue(call, event.issue.id)
-            return Answer(body=event_rows.event_detail(event, seen.events, call.world.now))
+            return Answer(body=event_bodies.event_detail(event, seen.events, call.world.now))
     raise not_found()
 
 
 def explore_events(call: Call) -> Answer:
-    return explore.events_table(call.request, call.world, _selected(call))
+    return explore.events_table(call.request, call.world, call.projects())
 
 
 def explore_timeseries(call: Call) -> Answer:
-    return timeseries(call.request, call.world, _selected(call))
+    return timeseries(call.request, call.world, call.projects())
 
 
 def list_releases(call: Call) -> Answer:
-    projects = _selected(call)
+    projects = call.projects()
     if not projects:
         return Answer(body=[])
     within = dates.date_range(call.request, call.world.now, prefix="Invalid date range: ")
@@ -185,7 +160,7 @@ def list_releases(call: Call) -> Answer:
     if status != "":
         archived = status == "archived"
         rows = [release for release in rows if release.is_archived == archived]
-    shown, links = paging.by_page(call.request, rows, paging.per_page(call.request))
+    shown, links = call.page(rows)
     return Answer(body=[release_rows.release_row(r, call.world) for r in shown], links=links)
 
 
@@ -214,7 +189,7 @@ def list_commits(call: Call) -> Answer:
 def list_deploys(call: Call) -> Answer:
     now = dates.seconds(call.world.now)
     deploys = [d for d in release_rows.deploys_of(_release(call)) if d["dateFinished"] <= now]
-    shown, links = paging.by_page(call.request, deploys, paging.per_page(call.request))
+    shown, links = call.page(deploys)
     return Answer(body=list(shown), links=links)
 
 
@@ -226,45 +201,10 @@ def _event_page(call: Call, events: list[Event]) -> Answer:
     full = call.request.flag("full")
     size = paging.per_page(call.request)
     shown, links = paging.by_offset(
-        call.request, events, min(size, FULL_PER_PAGE) if full else size
+        call.request, events, min(size, call.full_per_page) if full else size
     )
-    row = event_rows.full_event_row if full else event_rows.event_row
+    row = event_bodies.full_event_row if full else event_rows.event_row
     return Answer(body=[row(event) for event in shown], links=links)
-
-
-def _project(call: Call, id_or_slug: str) -> Project:
-    for candidate in call.world.projects():
-        if id_or_slug in {candidate.id, candidate.slug}:
-            return candidate
-    slug = RENAMED_PROJECTS.get(id_or_slug)
-    if slug is not None:
-        query = urlencode(call.request.query)
-        path = call.request.path.replace(f"/{id_or_slug}/", f"/{slug}/", 1)
-        url = path + (f"?{query}" if query else "")
-        detail = {"code": "resource-moved", "extra": {"url": url, "slug": slug}}
-        raise ApiError(302, {"detail": detail}, {"Location": call.request.base + url})
-    raise not_found()
-
-
-def _selected(call: Call) -> list[Project]:
-    """Projects that the `project` parameters name; without any, those of the caller's teams.
-
-    Raises:
-        ApiError: 403 for a project that is not there, 404 for an unknown environment.
-    """
-    unknown = set(call.request.all("environment")) - {*ENVIRONMENTS, ""}
-    if unknown:
-        raise not_found()
-    projects = call.world.projects()
-    asked = [value for value in call.request.all("project") if value]
-    if "-1" in asked:
-        return projects
-    if not asked:
-        return [project for project in projects if project.is_member]
-    chosen = [project for project in projects if {project.id, project.slug} & set(asked)]
-    if len({*asked}) > len(chosen):
-        raise forbidden()
-    return chosen
 
 
 def _issue(call: Call, issue_id: str) -> SeenIssue:

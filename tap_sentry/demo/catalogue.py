@@ -56,6 +56,9 @@ PROJECTS = (
             night=True),
 )  # fmt: skip
 
+# Projects whose SDK sends sessions, which release health counts.
+WITH_SESSIONS = ("storefront", "checkout-api", "mobile-app")
+
 # Kind of error, message, culprit, file. The first word of a project's list is its most frequent.
 LASTING_ERRORS: dict[str, tuple[tuple[str, str, str, str], ...]] = {
     "storefront": (

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 from typing import NamedTuple
 
 from tap_sentry.demo.exchange import Request, bad_request
-from tap_sentry.demo.timeline import DAY_S, RETENTION_S, horizon
+from tap_sentry.demo.timeline import DAY_S, HOUR_S, horizon
 
 DEFAULT_RANGE_S = 90 * DAY_S
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": DAY_S, "w": 7 * DAY_S}
@@ -90,9 +90,25 @@ def date_range(
     if found is None:
         return Range(max(now - DEFAULT_RANGE_S, horizon(now)), now + 1, explicit=False)
     start, end = found
-    if end < now - RETENTION_S and not keep_old:
+    if end <= horizon(now) and not keep_old:
         raise bad_request("Invalid date range. Please try a more recent date range.")
     return Range(max(start, horizon(now)), end)
+
+
+def hourly_buckets(request: Request, within: Range) -> range:
+    """Starts of the buckets of a series in whole hours, its ends rounded outwards.
+
+    Sessions and usage have no finer grain; a bucket is a day at most and divides one.
+    """
+    try:
+        width = duration(request.get("interval") or "1h")
+    except ValueError as error:
+        raise bad_request(f"Invalid interval: {error}") from None
+    if not width or width % HOUR_S:
+        raise bad_request("The interval has to be a multiple of the minimum interval of one hour.")
+    if DAY_S % width:
+        raise bad_request("The interval should divide one day without a remainder.")
+    return range(int(within.start // width) * width, -int(-within.end // width) * width, width)
 
 
 def _asked(request: Request, now: float) -> tuple[float, float] | None:

@@ -43,11 +43,6 @@ def _span_user(span: Span) -> str | None:
     return f"id:{person.id}" if person else None
 
 
-def _span_ip(span: Span) -> str | None:
-    person = _reported_user(span)
-    return f"203.0.113.{int(person.id) % 250 + 1}" if person else None
-
-
 def _status_code(span: Span) -> str | None:
     return str(span.http_code) if span.http_code else None
 
@@ -66,6 +61,37 @@ def _browser(span: Span) -> str | None:
         return None
     return ("Chrome", "Firefox", "Safari", "Edge")[int(span.transaction.trace.id[-2:], 16) % 4]
 
+
+def _device(span: Span) -> str | None:
+    if span.transaction.project.slug != "mobile-app":
+        return None
+    return ("iPhone", "Pixel 9", "Galaxy S26")[int(span.transaction.trace.id[-2:], 16) % 3]
+
+
+def _system(span: Span) -> str | None:
+    names = {
+        "storefront": ("Windows", "macOS", "Linux"),
+        "mobile-app": ("iOS", "Android", "Android"),
+    }.get(span.transaction.project.slug)
+    return names[int(span.transaction.trace.id[-2:], 16) % 3] if names else None
+
+
+def _of_buyers(span: Span, value: Any) -> Any:
+    """Custom attributes exist on the segments of the checkout only."""
+    bought = span.is_transaction and span.transaction.project.slug == "checkout-api"
+    return value if bought else None
+
+
+# Custom attributes, by the type in which they were sent.
+_SPAN_TAGS: Mapping[tuple[str, str], Getter] = {
+    ("cart.items", "number"): lambda s: _of_buyers(s, float(int(s.id[-2:], 16) % 9 + 1)),
+    ("customer.tier", "string"): lambda s: _of_buyers(
+        s, ("basic", "plus", "gold")[int(s.id[0], 16) % 3]
+    ),
+    ("server_name", "string"): lambda s: (
+        f"{s.transaction.project.slug}-{int(s.transaction.id[-1], 16) % 4 + 1}"
+    ),
+}
 
 SPAN_FIELDS: Mapping[str, Getter] = {
     "id": lambda s: s.id,
@@ -111,8 +137,11 @@ SPAN_FIELDS: Mapping[str, Getter] = {
     "user.id": _user_part("id"),
     "user.email": _user_part("email"),
     "user.username": _user_part("username"),
-    "user.ip": _span_ip,
+    "user.ip": _user_part("ip_address"),
+    "user.geo.country_code": _user_part("country"),
     "browser.name": _browser,
+    "device.family": _device,
+    "os.name": _system,
     "client_sample_rate": lambda s: s.transaction.trace.sample_rate,
     "server_sample_rate": lambda _: 1.0,
     "sampling_rate": lambda s: s.transaction.trace.sample_rate,
@@ -128,7 +157,7 @@ def _event_user(name: str) -> Getter:
 ERROR_FIELDS: Mapping[str, Getter] = {
     "id": lambda e: e.id,
     "title": lambda e: e.issue.title,
-    "message": lambda e: e.issue.message,
+    "message": event_rows.message,
     "issue": lambda e: e.issue.short_id,
     "issue.id": lambda e: int(e.issue.id),
     "event.type": lambda _: "error",
@@ -146,11 +175,12 @@ ERROR_FIELDS: Mapping[str, Getter] = {
     "project": lambda e: e.issue.project.slug,
     "project.name": lambda e: e.issue.project.slug,
     "project.id": lambda e: int(e.issue.project.id),
-    "user": lambda e: f"id:{e.user.id}" if e.user else None,
+    "user": event_rows.user_tag,
     "user.display": _event_user("email"),
     "user.id": _event_user("id"),
     "user.email": _event_user("email"),
     "user.username": _event_user("username"),
+    "user.ip": _event_user("ip_address"),
 }
 
 _TYPES = {
@@ -168,13 +198,12 @@ def value(row: Span | Event, field: str) -> Any:
     getter = known.get(field)
     if getter is not None:
         return getter(row)
-    tag = re.fullmatch(r"tags\[([^,\]]+)(?:,\s*\w+)?\]", field)
+    tag = re.fullmatch(r"tags\[([^,\]]+)(?:,\s*(\w+))?\]", field)
     if isinstance(row, Event):
         name = tag[1] if tag else field
         return next((t["value"] for t in event_rows.tags(row) if t["key"] == name), None)
-    if tag and tag[1] == "server_name":
-        return f"{row.transaction.project.slug}-{int(row.transaction.id[-1], 16) % 4 + 1}"
-    return None
+    sent = _SPAN_TAGS.get((tag[1], tag[2] or "string")) if tag else None
+    return sent(row) if sent else None
 
 
 def text(row: Span | Event) -> str:
@@ -190,5 +219,5 @@ def type_and_unit(field: str) -> tuple[str, str | None]:
     if inner:
         kind, unit = type_and_unit(inner[2]) if inner[2] else ("date", None)
         return ("date" if inner[2] == "timestamp" else kind), unit
-    kind = _TYPES.get(field, "string")
+    kind = "number" if field.endswith(",number]") else _TYPES.get(field, "string")
     return kind, "millisecond" if kind == "duration" else None

@@ -10,10 +10,11 @@ from tap_sentry.demo import catalogue, releases
 from tap_sentry.demo.dates import microseconds, seconds
 from tap_sentry.demo.event_rows import tags
 from tap_sentry.demo.organization_rows import user
-from tap_sentry.demo.people import MEMBERS
+from tap_sentry.demo.people import END_USERS, MEMBERS
 from tap_sentry.demo.release_rows import release_reference
+from tap_sentry.demo.seen import SeenIssue
 from tap_sentry.demo.timeline import DAY_S, HOUR_S
-from tap_sentry.demo.world import SeenIssue
+from tap_sentry.demo.user_reports import report_on
 
 Row = dict[str, Any]
 STAFF = [member for member in MEMBERS if member.state == "active"]
@@ -77,7 +78,8 @@ def issue_detail(seen: SeenIssue, base: str, now: float, collapse: Collection[st
         for member in STAFF[number % 3 : number % 3 + 2]
     ]
     row["participants"] = [user(STAFF[number % len(STAFF)], now)] if number % 4 == 0 else []
-    row["userReportCount"] = 0
+    reports = [report for event in seen.events if (report := report_on(event))]
+    row["userReportCount"] = sum(report.written <= now for report in reports)
     row["pluginActions"], row["pluginIssues"], row["pluginContexts"] = [], [], []
     return row
 
@@ -151,11 +153,12 @@ def _figures(seen: SeenIssue) -> Row:
 def _metadata(seen: SeenIssue) -> Row:
     issue = seen.issue
     if issue.category == "feedback":
+        writer = END_USERS[issue.number % len(END_USERS)]
         return {
             "title": issue.title,
             "message": issue.message,
-            "contact_email": None,
-            "name": None,
+            "contact_email": writer.email,
+            "name": writer.name,
             "source": "new_feedback_envelope",
         }
     return {

@@ -10,7 +10,8 @@ from tap_sentry.demo import dates, paging, search
 from tap_sentry.demo.catalogue import Project
 from tap_sentry.demo.exchange import Answer, Request, bad_request
 from tap_sentry.demo.issue_rows import issue as issue_row
-from tap_sentry.demo.world import SeenIssue, World
+from tap_sentry.demo.seen import SeenIssue
+from tap_sentry.demo.world import World
 
 MAX_HITS = 1000
 _PERIODS = {"": "", "24h": "24h", "14d": "14d", "auto": "24h"}

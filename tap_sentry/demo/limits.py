@@ -31,6 +31,7 @@ SENTRY_LIMITS: Mapping[str, RateLimit] = {
     "issue": RateLimit(5, 1),
     "issue_event": RateLimit(15, 1),
     "releases": RateLimit(40, 1),
+    "stats": RateLimit(20, 1),
 }
 
 

@@ -65,24 +65,24 @@ def _team_reference(slug: str) -> Row:
     return {"id": team.id, "name": team.name, "slug": team.slug}
 
 
-def _created(project: Project) -> float:
+def created(project: Project) -> float:
     return _FOUNDED + int(project.id[-4:]) * 3600 + 20
 
 
 def _project(project: Project) -> Row:
     """What the list, the detail and a team's projects have in common."""
-    created = _created(project)
+    born = created(project)
     shop = project in catalogue.PROJECTS
     return {
         "id": project.id,
         "slug": project.slug,
         "name": project.name,
         "platform": project.platform,
-        "dateCreated": microseconds(created),
+        "dateCreated": microseconds(born),
         "isBookmarked": False,
         "isMember": project.is_member,
         "features": ["alert-filters", "discard-groups", "releases"],
-        "firstEvent": microseconds(created + DAY_S),
+        "firstEvent": microseconds(born + DAY_S),
         "firstTransactionEvent": True,
         "access": list(_ACCESS),
         "hasAccess": True,
@@ -90,10 +90,10 @@ def _project(project: Project) -> Row:
         "hasNewFeedbacks": any(project.slug == slug for slug, _ in catalogue.FEEDBACK),
         "hasFlags": False,
         "hasMinifiedStackTrace": project.slug == "storefront",
-        "hasMonitors": project.slug == "batch-worker",
+        "hasMonitors": project.slug in {"batch-worker", "checkout-api"},
         "hasProfiles": False,
-        "hasReplays": False,
-        "hasSessions": project.slug in {"storefront", "mobile-app"},
+        "hasReplays": project.slug == "storefront",
+        "hasSessions": project.slug in catalogue.WITH_SESSIONS,
         "hasInsightsHttp": shop,
         "hasInsightsDb": shop,
         "hasInsightsAssets": project.slug == "storefront",
@@ -106,6 +106,18 @@ def _project(project: Project) -> Row:
         "hasInsightsMCP": False,
         "hasLogs": False,
         "hasTraceMetrics": False,
+    }
+
+
+def nested_project(project: Project) -> Row:
+    """A project inside a team or a monitor."""
+    return {
+        **_project(project),
+        "isInternal": False,
+        "isPublic": False,
+        "avatar": dict(_AVATAR),
+        "color": f"#{secret(project.id)[:6]}",
+        "status": "active",
     }
 
 
@@ -219,18 +231,7 @@ def team(team: Team, projects: Sequence[Project], *, detailed: bool) -> Row:
     }
     if detailed:
         row["externalTeams"] = []
-        row["projects"] = [
-            {
-                **_project(project),
-                "isInternal": False,
-                "isPublic": False,
-                "avatar": dict(_AVATAR),
-                "color": f"#{secret(project.id)[:6]}",
-                "status": "active",
-            }
-            for project in projects
-            if project.team == team.slug
-        ]
+        row["projects"] = [nested_project(p) for p in projects if p.team == team.slug]
     return row
 
 

@@ -22,6 +22,14 @@ class Person(NamedTuple):
     def email(self) -> str:
         return f"{self.username}@example.com"
 
+    @property
+    def ip_address(self) -> str:
+        return f"203.0.113.{int(self.id) % 250 + 1}"
+
+    @property
+    def country(self) -> str:
+        return ("US", "DE", "FR", "BR", "JP")[int(self.id) % 5]
+
 
 class Member(NamedTuple):
     """A seat in the organization; `state` is active, pending or expired (both without a user)."""
@@ -92,3 +100,13 @@ MEMBERS: tuple[Member, ...] = tuple(
     Member(str(20_101 + 3 * number), name, role, teams, state)
     for number, (name, role, teams, state) in enumerate(_STAFF)
 )
+
+
+def personal_values() -> frozenset[str]:
+    """Every text that tells who somebody is: names, usernames, e-mail and IP addresses.
+
+    Ids are left out: they are pseudonyms, and what rows are joined by.
+    """
+    users = {text for one in END_USERS for text in (one.name, one.username, one.email)}
+    users |= {one.ip_address for one in END_USERS}
+    return frozenset(users | {value for one in MEMBERS for value in (one.name, one.email)})

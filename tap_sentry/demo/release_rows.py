@@ -8,11 +8,12 @@ from typing import Any
 from urllib.parse import quote
 
 from tap_sentry.demo import releases
-from tap_sentry.demo.catalogue import ORGANIZATION_SLUG, Project, family
+from tap_sentry.demo.catalogue import ORGANIZATION_SLUG, WITH_SESSIONS, Project, family
 from tap_sentry.demo.dates import microseconds, seconds
 from tap_sentry.demo.organization_rows import user
 from tap_sentry.demo.releases import Commit, Release
-from tap_sentry.demo.world import SeenIssue, World
+from tap_sentry.demo.seen import SeenIssue
+from tap_sentry.demo.world import World
 
 Row = dict[str, Any]
 
@@ -109,7 +110,7 @@ def _project_of(project: Project, new_groups: int) -> Row:
         "name": project.name,
         "platform": project.platform,
         "platforms": [family(project.platform)],
-        "hasHealthData": project.slug in {"storefront", "mobile-app"},
+        "hasHealthData": project.slug in WITH_SESSIONS,
         "newGroups": new_groups,
     }
 

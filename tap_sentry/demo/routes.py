@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from tap_sentry.demo import api
+from tap_sentry.demo import api, operations
 from tap_sentry.demo.access import Access
-from tap_sentry.demo.api import Call, Endpoint
+from tap_sentry.demo.calls import Call, Endpoint
 from tap_sentry.demo.catalogue import ORGANIZATION_ID, ORGANIZATION_SLUG
-from tap_sentry.demo.exchange import Answer, ApiError, Request, not_found
+from tap_sentry.demo.dialects import Dialect
+from tap_sentry.demo.exchange import Answer, ApiError, Request
+from tap_sentry.demo.sessions import sessions
+from tap_sentry.demo.usage import usage
 from tap_sentry.demo.world import World
 
 _ORG = ("org:read",)
 _PROJECT = ("project:read",)
 _EVENT = ("event:read",)
+_ALERTS = ("org:read", "alerts:read")
+_CRONS = ("project:read", "alerts:read")
 _RELEASE = ("project:read", "project:releases", "org:ci")
 
 
@@ -60,7 +65,18 @@ VIEWS: tuple[View, ...] = (
     View("default", "organizations/ORG/releases/*", _RELEASE, api.release),
     View("default", "organizations/ORG/releases/*/commits", _RELEASE, api.list_commits),
     View("default", "organizations/ORG/releases/*/deploys", _RELEASE, api.list_deploys),
+    View("default", "organizations/ORG/monitors", _ALERTS, operations.list_monitors),
+    View("default", "organizations/ORG/monitors/*", _CRONS, operations.monitor),
+    View("default", "organizations/ORG/monitors/*/checkins", _CRONS, operations.list_check_ins),
+    View("default", "organizations/ORG/detectors", _ALERTS, operations.list_detectors),
+    View("default", "organizations/ORG/workflows", _ALERTS, operations.list_workflows),
+    View("default", "organizations/ORG/project-keys", _ORG, operations.list_organization_keys),
+    View("stats", "organizations/ORG/stats_v2", _ORG, usage),
+    View("default", "organizations/ORG/sessions", _ORG, sessions),
+    View("default", "organizations/ORG/replays", _ORG, operations.list_replays),
     View("default", "projects/ORG/*", _PROJECT, api.project),
+    View("default", "projects/ORG/*/keys", _PROJECT, operations.list_project_keys),
+    View("default", "projects/ORG/*/user-feedback", _PROJECT, operations.list_user_reports),
     View("project_events", "projects/ORG/*/events", _PROJECT, api.list_project_events),
     View("default", "projects/ORG/*/events/*", _PROJECT, api.project_event),
 )
@@ -88,7 +104,7 @@ def auth_information(request: Request, access: Access) -> Answer:
     return Answer(body={"version": "0", "auth": auth, "user": user})
 
 
-def answer(request: Request, world: World, access: Access) -> Answer:
+def answer(request: Request, world: World, access: Access, dialect: Dialect) -> Answer:
     """What Sentry would answer, errors included; limits and faults come on top of it."""
     try:
         if request.path.rstrip("/") == "/api/0":
@@ -96,11 +112,12 @@ def answer(request: Request, world: World, access: Access) -> Answer:
         found = view_of(request)
         if not request.path.endswith("/") or found is None:
             access.demand(request, ())
-            raise not_found()
+            return dialect.unknown()
         if request.method not in {"GET", "HEAD"}:
             return Answer(405, {"detail": f'Method "{request.method}" not allowed.'})
         view, parts = found
         access.demand(request, view.scopes)
-        return view.endpoint(Call(request, world, parts))
+        refusal = dialect.refusal(request)
+        return refusal or view.endpoint(Call(request, world, parts, dialect.full_per_page))
     except ApiError as error:
         return error.answer

@@ -46,9 +46,10 @@ class _Handler(BaseHTTPRequestHandler):
             sent = b"" if self.command == "HEAD" else content
             if answer.trouble == "cut":
                 sent = content[: len(content) // 2]
-            self.wfile.write(head + sent)  # one packet where possible
-            if answer.trouble == "cut":
-                self._hang_up()
+        # A client may ask again at once: by then this request is no longer under way.
+        self.wfile.write(head + sent)  # one packet where possible
+        if answer.trouble == "cut":
+            self._hang_up()
 
     do_HEAD = do_POST = do_PUT = do_DELETE = do_GET  # noqa: N815
 

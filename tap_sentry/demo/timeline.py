@@ -15,7 +15,7 @@ RETENTION_S = 30 * DAY_S
 
 # A row starts less than this after its hour began and is received less than this after it started.
 _SPILL_HOURS = 1
-_LATEST_HOURS = 3
+SETTLED_HOURS = 3
 
 _HOURLY = (
     0.35, 0.25, 0.20, 0.18, 0.20, 0.30, 0.50, 0.75, 1.00, 1.20, 1.30, 1.35,
@@ -81,7 +81,7 @@ class Timeline(Generic[Row]):
         end = min(end, now + 1)
         if start >= end:
             return
-        settled = int(now // HOUR_S) - _LATEST_HOURS
+        settled = int(now // HOUR_S) - SETTLED_HOURS
         first, last = int(start // HOUR_S), int(math.ceil(end) // HOUR_S)
         for hour in range(first - _SPILL_HOURS, last + 1):
             inside = first < hour < last - _SPILL_HOURS and hour < settled
@@ -101,7 +101,7 @@ class Timeline(Generic[Row]):
             hour = int(now // HOUR_S)
             arrivals = [
                 row.received
-                for recent in range(hour - _LATEST_HOURS, hour + 1)
+                for recent in range(hour - SETTLED_HOURS, hour + 1)
                 for row in self._hour(recent)
             ]
             since = max((a for a in arrivals if a <= now), default=hour * HOUR_S)
@@ -118,7 +118,7 @@ class Timeline(Generic[Row]):
                 return rows
             rows = self._hours[hour] = self._make(hour)
             self._size += len(rows)
-            while self._size > self._capacity and len(self._hours) > _LATEST_HOURS + 1:
+            while self._size > self._capacity and len(self._hours) > SETTLED_HOURS + 1:
                 self._size -= len(self._hours.popitem(last=False)[1])
             return rows
 

@@ -17,8 +17,10 @@ from urllib3 import HTTPResponse
 
 from tap_sentry.demo import routes
 from tap_sentry.demo.access import Access
+from tap_sentry.demo.dialects import DIALECTS
 from tap_sentry.demo.exchange import Answer, Request
-from tap_sentry.demo.faults import Fault, Script
+from tap_sentry.demo.fault_script import Script
+from tap_sentry.demo.faults import Fault
 from tap_sentry.demo.limits import SENTRY_LIMITS, Limiter, RateLimit
 from tap_sentry.demo.world import Clock, World, utc_now
 
@@ -38,7 +40,9 @@ class DemoSentry(BaseAdapter):
         world: What it shows; made from `seed` and `clock` if left out.
         seed: See `World`.
         clock: The present of a world made here; a given world keeps its own.
-        limits: Request limits by view, None for none at all (and no headers, as self-hosted).
+        limits: Request limits by view, None for none at all (and no headers, as self-hosted);
+            other dialects than Sentry's have none.
+        dialect: Which server it is like: `sentry`, `older` (self-hosted, 2024) or `glitchtip`.
         faults: What goes wrong and when.
         tokens: Scopes per token; None answers everybody.
         latency_s: How long each answer takes; may be changed at any time.
@@ -56,6 +60,7 @@ class DemoSentry(BaseAdapter):
         seed: int = 7,
         clock: Clock = utc_now,
         limits: Mapping[str, RateLimit] | None = SENTRY_LIMITS,
+        dialect: str = "sentry",
         faults: Iterable[Fault] = (),
         tokens: Mapping[str, Iterable[str]] | None = None,
         latency_s: float = 0.0,
@@ -65,7 +70,9 @@ class DemoSentry(BaseAdapter):
         super().__init__()
         self.world = world if world is not None else World(seed, clock)
         self.requests: list[Served] = []
-        self._limiter = None if limits is None else Limiter(limits, limit_clock)
+        self._dialect = DIALECTS[dialect]
+        has_limits = limits is not None and self._dialect.has_limits
+        self._limiter = Limiter(limits or {}, limit_clock) if has_limits else None
         self._script = Script(faults)
         self._access = Access(tokens)
         self.latency_s = latency_s
@@ -79,6 +86,7 @@ class DemoSentry(BaseAdapter):
         """The answer to a request, which counts as in flight until the block ends."""
         with self._lock:
             self.requests.append(Served(request.method, request.path, request.query))
+        request = self._dialect.understood(request)
         found = routes.view_of(request)
         view = found[0].limit if found else "default"
         caller = request.token or "anonymous"
@@ -97,7 +105,7 @@ class DemoSentry(BaseAdapter):
 
     def _answer(self, request: Request) -> Answer:
         def proceed() -> Answer:
-            return routes.answer(request, self.world, self._access)
+            return routes.answer(request, self.world, self._access, self._dialect)
 
         fault = self._script.due(request.path)
         return proceed() if fault is None else fault.apply(request, proceed, self._clock())
@@ -112,7 +120,7 @@ class DemoSentry(BaseAdapter):
             **answer.headers,
         }
         if answer.links is not None:
-            headers["Link"] = answer.links.header(request.url_without_cursor())
+            headers["Link"] = self._dialect.link(request, answer.links)
         return headers
 
     def send(  # noqa: PLR0917 - the signature of BaseAdapter

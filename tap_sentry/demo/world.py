@@ -5,46 +5,33 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, TypeVar
 
-from tap_sentry.demo import catalogue, issues, releases
+from tap_sentry.demo import catalogue, census, issues, monitors, releases
 from tap_sentry.demo.catalogue import Project, Team
 from tap_sentry.demo.events import Event, hour_of_events
 from tap_sentry.demo.issues import Issue
+from tap_sentry.demo.monitors import CheckIn, Monitor
 from tap_sentry.demo.people import MEMBERS, Member
 from tap_sentry.demo.releases import SLOT_S, Release
+from tap_sentry.demo.replays import Replay, hour_of_replays
+from tap_sentry.demo.seen import Fates, SeenIssue, seen
 from tap_sentry.demo.spans import Span, hour_of_spans
-from tap_sentry.demo.timeline import DAY_S, HOUR_S, Timeline, horizon
+from tap_sentry.demo.timeline import DAY_S, HOUR_S, SETTLED_HOURS, Timeline, horizon
+from tap_sentry.demo.user_reports import UserReport, report_on
 
 Answer = TypeVar("Answer")
 Clock = Callable[[], datetime]
 
 _EVENTS_IN_MEMORY = 500_000
 _SPANS_IN_MEMORY = 1_500_000
+_REPLAYS_IN_MEMORY = 100_000
 _ANSWERS_IN_MEMORY = 48
 
 
 def utc_now() -> datetime:
     return datetime.now(timezone.utc)
-
-
-@dataclass(frozen=True)
-class SeenIssue:
-    """An issue as it stands now: its visible events, oldest first, and what they add up to."""
-
-    issue: Issue
-    events: tuple[Event, ...]
-    first_seen: float
-    last_seen: float
-    count: int
-    status: str
-    substatus: str | None
-
-    @property
-    def user_count(self) -> int:
-        return len({event.user.id for event in self.events if event.user})
 
 
 class World:
@@ -58,6 +45,9 @@ class World:
         clock: Gives the present, timezone-aware.
         scale: Multiplies events and spans, not issues: 1 is about 4,000 and 20,000.
         project_count: Below 6 some of the shop's projects are missing, above are made-up ones.
+
+    Attributes:
+        has_replays: Whether the plan includes them; may be switched at any time.
     """
 
     def __init__(
@@ -76,6 +66,8 @@ class World:
         self._active: dict[int, list[Issue]] = {}
         self._answers: OrderedDict[Hashable, Any] = OrderedDict()
         self._lock = threading.RLock()
+        self._fates = Fates()
+        self.has_replays = True
         by_slug = {project.slug: project for project in self._projects}
         self._events = Timeline(
             lambda hour: hour_of_events(seed, hour, scale, self._active_issues), _EVENTS_IN_MEMORY
@@ -83,6 +75,7 @@ class World:
         self._spans = Timeline(
             lambda hour: hour_of_spans(seed, hour, scale, by_slug), _SPANS_IN_MEMORY
         )
+        self._replays = Timeline(self._hour_of_replays, _REPLAYS_IN_MEMORY)
 
     @property
     def now(self) -> float:
@@ -114,7 +107,7 @@ class World:
         """Visible error events of one project or all, newest first as Sentry lists them."""
 
         def listed() -> list[Event]:
-            rows = list(self._events.between(0, float("inf"), self.now))
+            rows = self.events_between(0, float("inf"))
             if project_id is not None:
                 rows = [event for event in rows if event.issue.project.id == project_id]
             rows.sort(key=lambda event: (int(event.timestamp), event.id), reverse=True)
@@ -124,7 +117,8 @@ class World:
 
     def events_between(self, start: float, end: float) -> list[Event]:
         """Visible error events whose whole second lies in [start, end), in no promised order."""
-        return list(self._events.between(start, end, self.now))
+        rows = list(self._events.between(start, end, self.now))
+        return self._fates.applied(rows)
 
     def spans(self) -> list[Span]:
         """All visible spans, in no promised order."""
@@ -143,8 +137,11 @@ class World:
         return self.remember("issues", self._seen_issues)
 
     def issue(self, issue_id: str) -> SeenIssue | None:
-        """An issue by id, even when its events are forgotten."""
+        """An issue by id, even when its events are forgotten; a merged one is its survivor."""
         by_id = self.remember("issues by id", lambda: {s.issue.id: s for s in self.all_issues()})
+        if issue_id in self._fates.of:
+            survivor = self._fates.of[issue_id]
+            return None if survivor is None else self.issue(survivor.id)
         if issue_id in by_id:
             return by_id[issue_id]
         for issue in self._lasting:
@@ -152,25 +149,67 @@ class World:
                 return self._seen(issue, ())
         return None
 
+    def merge(self, issue_id: str, into_id: str) -> None:
+        """Merge an issue into another, which gets its events; the old id answers with that one.
+
+        Raises:
+            LookupError: If one is not there, or both are the same.
+        """
+        merged, survivor = self.issue(issue_id), self.issue(into_id)
+        if merged is None or survivor is None or merged.issue is survivor.issue:
+            raise LookupError(f"{issue_id} cannot be merged into {into_id}")
+        self._fates.of[merged.issue.id] = survivor.issue
+
+    def delete_issue(self, issue_id: str) -> None:
+        """Delete an issue and its events.
+
+        Raises:
+            LookupError: If it is not there.
+        """
+        found = self.issue(issue_id)
+        if found is None:
+            raise LookupError(f"there is no issue {issue_id}")
+        self._fates.of[found.issue.id] = None
+
+    def quiet_changes(self, until: datetime) -> list[str]:
+        """Ids of issues that stand otherwise at `until` than now, without an event in between."""
+        later = World(self.seed, lambda: until, self.scale, len(self._projects))
+        then = {(one.issue.id, one.last_seen): one for one in later.issues()}
+        pairs = [(now, then.get((now.issue.id, now.last_seen))) for now in self.issues()]
+        return [now.issue.id for now, later in pairs if later and later.stand != now.stand]
+
+    def monitors(self) -> list[Monitor]:
+        return monitors.monitors(self._projects)
+
+    def check_ins(self, monitor: Monitor) -> list[CheckIn]:
+        """Visible check-ins of a monitor, latest first."""
+        return monitors.check_ins(monitor, self.seed, self.now)
+
+    def replays(self) -> list[Replay]:
+        """Visible replays, latest first; none while the plan leaves them out."""
+        if not self.has_replays:
+            return []
+
+        def listed() -> list[Replay]:
+            rows = self._replays.between(0, float("inf"), self.now)
+            return sorted(rows, key=lambda replay: (replay.timestamp, replay.id), reverse=True)
+
+        return self.remember(("replays", int(self.now)), listed)
+
+    def user_reports(self, project_id: str | None = None) -> list[UserReport]:
+        """Legacy feedback on visible events of one project or all, latest first."""
+        reports = [report for event in self.events(project_id) if (report := report_on(event))]
+        shown = [report for report in reports if report.written <= self.now]
+        return sorted(shown, key=lambda report: (report.written, report.id), reverse=True)
+
     def counts(self, since: datetime | None = None) -> dict[str, int]:
         """Rows per stream that a token with all scopes can get now.
 
-        `since` counts only issues last seen, events and spans that happened and releases created
-        then or later; projects, teams and users are always all.
+        `since` counts only issues last seen, events, spans, replays, check-ins and feedback that
+        happened and releases created (with their commits and deploys) then or later; all else is
+        always whole. What has no rows of its own is in `usage.totals` and `sessions.totals`.
         """
-        start = since.timestamp() if since else 0.0
-        created = sum(release.created >= start for release in self.releases())
-        return {
-            "projects": len(self._projects),
-            "project_detail": len(self._projects),
-            "issues": sum(int(seen.last_seen) >= start for seen in self.issues()),
-            "events": sum(int(event.timestamp) >= start for event in self.events()),
-            "spans": sum(int(span.timestamp) >= start for span in self.spans()),
-            "teams": len(catalogue.TEAMS),
-            "users": len(MEMBERS),
-            "releases": created,
-            "release": created,
-        }
+        return census.rows_per_stream(self, since.timestamp() if since else 0.0)
 
     def remember(
         self, question: Hashable, answer: Callable[[], Answer], *, about_spans: bool = False
@@ -180,7 +219,7 @@ class World:
             now = self.now
             statuses = int(now // 60)  # a status can change without any event
             edition = (self._spans if about_spans else self._events).edition(now)
-            key = (about_spans, edition, statuses, question)
+            key = (about_spans, edition, statuses, tuple(self._fates.of.items()), question)
             if key in self._answers:
                 self._answers.move_to_end(key)
             else:
@@ -189,6 +228,15 @@ class World:
                     self._answers.popitem(last=False)
             found: Answer = self._answers[key]
             return found
+
+    def _hour_of_replays(self, hour: int) -> list[Replay]:
+        start, settled = hour * HOUR_S, (hour + 1 + SETTLED_HOURS) * HOUR_S
+        return hour_of_replays(
+            self.seed,
+            hour,
+            self._events.between(start, start + HOUR_S, settled),
+            self._spans.between(start, start + HOUR_S, settled),
+        )
 
     def _active_issues(self, hour: int) -> list[Issue]:
         """Issues that may have an event in an hour."""
@@ -209,26 +257,17 @@ class World:
         by_issue: dict[Issue, list[Event]] = {}
         for event in reversed(self.events()):
             by_issue.setdefault(event.issue, []).append(event)
-        seen = [self._seen(issue, tuple(events)) for issue, events in by_issue.items()]
+        found = [self._seen(issue, tuple(events)) for issue, events in by_issue.items()]
         now = self.now
         cycle = int(now // (SLOT_S * releases.SLOTS))
         for number in (cycle - 1, cycle):
-            seen += [
+            found += [
                 self._seen(feedback, ())
                 for feedback in issues.feedback(number, self._projects)
-                if horizon(now) <= feedback.born <= now
+                if horizon(now) <= feedback.born <= now and self._fates.holder(feedback) is feedback
             ]
-        return sorted(seen, key=lambda s: (int(s.last_seen), int(s.issue.id)), reverse=True)
+        return sorted(found, key=lambda s: (int(s.last_seen), int(s.issue.id)), reverse=True)
 
     def _seen(self, issue: Issue, events: tuple[Event, ...]) -> SeenIssue:
-        change = issue.status_at(self.now)
         forgotten = issue.expected_until(horizon(self.now)) * self.scale  # an estimate
-        return SeenIssue(
-            issue=issue,
-            events=events,
-            first_seen=issue.born,
-            last_seen=max((event.timestamp for event in events), default=issue.born),
-            count=max(1, len(events) + int(forgotten)),
-            status=change.status,
-            substatus=change.substatus,
-        )
+        return seen(issue, events, forgotten=int(forgotten), now=self.now)

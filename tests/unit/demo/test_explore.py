@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tap_sentry.demo.explore_fields import SPAN_FIELDS
 from tests.unit.demo.client import ORGANIZATION, Client, frozen_world
 
 PATH = f"{ORGANIZATION}events/"
@@ -51,9 +52,9 @@ class TestRows:
         assert (meta["dataset"], meta["dataScanned"]) == ("spans", "full")
 
     def test_show_nulls_for_what_nobody_set(self, client: Client) -> None:
-        query = {**SPANS, **WINDOW, "field": ["id", "tags[colour]", "device.family"]}
+        query = {**SPANS, **WINDOW, "field": ["id", "tags[colour]", "profile.id"]}
         row = client.json(PATH, **query)["data"][0]
-        assert row["tags[colour]"] is row["device.family"] is None
+        assert row["tags[colour]"] is row["profile.id"] is None
 
     def test_can_be_searched(self, client: Client) -> None:
         trace = client.json(PATH, field="trace", **SPANS, **WINDOW)["data"][0]["trace"]
@@ -78,6 +79,31 @@ class TestRows:
     def test_without_pagination_have_no_link(self, client: Client) -> None:
         response = client.get(PATH, field="id", noPagination=1, **SPANS, **WINDOW)
         assert "Link" not in response.headers
+
+
+class TestFields:
+    # Transactions are no events of their own any more.
+    @pytest.mark.parametrize("field", sorted(SPAN_FIELDS.keys() - {"transaction.event_id"}))
+    def test_of_spans_are_known_somewhere(self, client: Client, field: str) -> None:
+        rows = client.rows(PATH, field=["id", field], **SPANS, **WINDOW)
+        assert any(row[field] is not None for row in rows)
+
+    def test_are_more_than_one_request_can_ask_for(self, client: Client) -> None:
+        names = sorted(SPAN_FIELDS)
+        assert len(names) > 2 * 20
+        first = client.rows(PATH, field=["id", *names[:19]], sort="id", **SPANS, **WINDOW)
+        second = client.rows(PATH, field=["id", *names[19:38]], sort="id", **SPANS, **WINDOW)
+        assert [row["id"] for row in first] == [row["id"] for row in second]
+
+    def test_of_their_own_have_the_type_they_were_sent_in(self, client: Client) -> None:
+        tier, items = "tags[customer.tier]", "tags[cart.items,number]"
+        query = {**SPANS, **WINDOW, "query": "project:checkout-api is_transaction:true"}
+        body = client.json(PATH, field=["id", tier, items], **query)
+        assert {row[tier] for row in body["data"]} == {"basic", "plus", "gold"}
+        assert all(isinstance(row[items], float) for row in body["data"])
+        assert body["meta"]["fields"][items] == "number"
+        as_text = client.json(PATH, field=["id", "tags[cart.items]"], **query)["data"]
+        assert not any(row["tags[cart.items]"] for row in as_text)
 
 
 class TestAggregates:
@@ -114,6 +140,28 @@ class TestAggregates:
         query = {"dataset": "errors", "project": -1, "field": ["issue.id", "count()"]}
         found = {str(row["issue.id"]): row["count()"] for row in client.rows(PATH, **query)}
         assert found == {s.issue.id: len(s.events) for s in frozen_world().issues()}
+
+    def test_of_errors_count_issues_of_each_project(self, client: Client) -> None:
+        query = {"dataset": "errors", "project": -1}
+        fields = ["project.id", "issue.id", "count()"]
+        rows = client.rows(PATH, field=fields, **query)
+        assert {(row["project.id"], row["issue.id"]): row["count()"] for row in rows} == {
+            (int(seen.issue.project.id), int(seen.issue.id)): len(seen.events)
+            for seen in frozen_world().issues()
+        }
+        for field in ("count_unique(issue)", "count_unique(issue.id)"):
+            (row,) = client.json(PATH, field=field, **query)["data"]
+            assert row[field] == frozen_world().counts()["issues"]
+
+    def test_of_errors_can_be_about_some_issues(self, client: Client) -> None:
+        first, second = frozen_world().issues()[:2]
+        query = {"dataset": "errors", "project": -1, "field": ["id", "issue.id"], "sort": "id"}
+        for text, issues in (
+            (f"issue.id:{first.issue.id}", [first]),
+            (f"issue.id:[{first.issue.id}, {second.issue.id}]", [first, second]),
+        ):
+            ids = [row["id"] for row in client.rows(PATH, query=text, **query)]
+            assert ids == sorted(event.id for seen in issues for event in seen.events)
 
 
 class TestSampling:

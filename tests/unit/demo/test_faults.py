@@ -8,10 +8,18 @@ import requests
 
 from tap_sentry import demo as faults
 from tap_sentry.demo import DemoSentry
-from tap_sentry.demo.faults import FAULTS, Fault, Script, parsed
+from tap_sentry.demo.fault_script import FAULTS, Script, parsed
+from tap_sentry.demo.faults import Fault
 from tests.unit.demo.client import ORGANIZATION, PROJECT, Client, frozen_world
 
 TEAMS = f"{ORGANIZATION}teams/"
+SPANS: dict[str, Any] = {
+    "dataset": "spans",
+    "project": -1,
+    "sampling": "HIGHEST_ACCURACY",
+    "start": "2026-11-18T00:00:00Z",
+    "end": "2026-11-19T00:00:00Z",
+}
 
 
 def client(*fault: Fault, **options: Any) -> Client:
@@ -154,6 +162,31 @@ class TestPages:
 
     def test_one_without_link_says_nothing_of_more(self) -> None:
         assert "Link" not in client(faults.MissingLink()).get(self.PATH).headers
+
+
+class TestExplore:
+    PATH = f"{ORGANIZATION}events/"
+
+    def test_may_answer_from_a_part_whatever_was_asked(self) -> None:
+        query = {**SPANS, "field": "id", "per_page": 10}
+        whole = client().json(self.PATH, **query)
+        part = client(faults.Partial()).json(self.PATH, **query)
+        assert (whole["meta"]["dataScanned"], part["meta"]["dataScanned"]) == ("full", "partial")
+        assert part["data"] == whole["data"][::2]
+
+    def test_may_count_more_spans_than_there_are(self) -> None:
+        query = {**SPANS, "field": ["project", "count()"]}
+        whole = client().json(self.PATH, **query)["data"]
+        torn = client(faults.TornCount(more=3)).json(self.PATH, **query)["data"]
+        assert [row["count()"] - 3 for row in torn] == [row["count()"] for row in whole]
+
+    def test_keeps_other_answers_as_they_are(self) -> None:
+        query = {"dataset": "errors", "project": -1, "field": "count()"}
+        for fault in (faults.TornCount(every=1), faults.Partial(every=1)):
+            sentry = client(fault)
+            assert sentry.json(TEAMS) == client().json(TEAMS)
+        torn = client(faults.TornCount(every=1)).json(self.PATH, **query)
+        assert torn == client().json(self.PATH, **query)
 
 
 class TestTroubles:

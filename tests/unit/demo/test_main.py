@@ -9,6 +9,7 @@ import requests
 
 from tap_sentry.demo import ServerError
 from tap_sentry.demo.__main__ import arguments, demo, main
+from tests.unit.demo.client import Client
 
 
 class TestArguments:
@@ -29,6 +30,12 @@ class TestArguments:
         assert dict(options.token)["a"] == ("org:read", "event:read")
         assert "member:read" in dict(options.token)["b"]
 
+    def test_choose_a_dialect(self) -> None:
+        client = Client(demo(arguments(["--dialect", "glitchtip", "--scale", "0"])))
+        assert client.get("organizations/acme-shop/replays/").text.startswith("<!doctype html>")
+        client = Client(demo(arguments(["--scale", "0"])))
+        assert client.get("organizations/acme-shop/replays/").json().keys() == {"data"}
+
     @pytest.mark.parametrize(
         ("argv", "words"),
         [
@@ -38,6 +45,7 @@ class TestArguments:
             (["--token", "=org:read"], "a token cannot be empty"),
             (["--projects", "-1"], "must not be negative"),
             (["--limits", "some"], "invalid choice"),
+            (["--dialect", "klingon"], "invalid choice"),
         ],
     )
     def test_are_refused_in_one_line(

@@ -7,9 +7,9 @@ from statistics import quantiles
 
 import pytest
 
-from tap_sentry.demo import END_USERS, World
+from tap_sentry.demo import END_USERS, DemoSentry, World
 from tap_sentry.demo.spans import Span
-from tests.unit.demo.client import NOW, MovingClock, frozen_world
+from tests.unit.demo.client import NOW, ORGANIZATION, Client, MovingClock, frozen_world
 
 
 @pytest.fixture
@@ -143,6 +143,104 @@ class TestSize:
         assert slugs == sorted(slugs)
         assert {event.issue.project.slug for event in world.events()} <= set(slugs)
         assert len({project.id for project in world.projects()}) == count
+
+    def test_counts_the_rows_of_every_stream(self, world: World) -> None:
+        counts = world.counts()
+        assert counts["organization"] == 1
+        assert counts["environments"] == 3
+        assert counts["issue_detail"] == counts["issues"]
+        assert counts["release_commits"] == sum(len(r.commits) for r in world.releases())
+        assert counts["release_deploys"] == 2 * counts["releases"]
+        recent = world.counts(NOW - timedelta(days=2))
+        for name in ("replays", "monitor_checkins", "user_feedback", "release_deploys"):
+            assert recent[name] < counts[name]
+
+
+class TestChanges:
+    def world(self) -> World:
+        return World(clock=lambda: NOW)
+
+    def test_of_status_can_be_found(self) -> None:
+        clock = MovingClock()
+        world = World(clock=clock)
+        later = NOW + timedelta(hours=6)
+        before = {seen.issue.id: seen for seen in world.issues()}
+        changed = world.quiet_changes(later)
+        assert changed
+        clock.now = later
+        after = {seen.issue.id: seen for seen in world.issues()}
+        for issue_id in changed:
+            assert after[issue_id].last_seen == before[issue_id].last_seen
+            assert after[issue_id].stand != before[issue_id].stand
+        assert not world.quiet_changes(later)
+
+    def test_merge_gives_the_survivor_all_events(self) -> None:
+        world = self.world()
+        merged, survivor = world.issues()[:2]
+        world.merge(merged.issue.id, survivor.issue.id)
+        now = world.issue(merged.issue.id)
+        assert now is not None
+        assert now.issue is survivor.issue
+        assert {e.id for e in now.events} == {e.id for e in merged.events + survivor.events}
+        assert now.first_seen == min(merged.first_seen, survivor.first_seen)
+        assert now.last_seen == max(merged.last_seen, survivor.last_seen)
+        assert merged.issue.id not in {seen.issue.id for seen in world.issues()}
+
+    def test_merge_can_be_repeated(self) -> None:
+        world = self.world()
+        first, second, third = (seen.issue.id for seen in world.issues()[:3])
+        world.merge(first, second)
+        world.merge(second, third)
+        events = len(world.events())
+        found = world.issue(first)
+        assert found is not None
+        assert found.issue.id == third
+        assert events == frozen_world().counts()["events"]
+
+    def test_deletion_takes_the_events_along(self) -> None:
+        world = self.world()
+        gone = world.issues()[0]
+        world.delete_issue(gone.issue.id)
+        assert world.issue(gone.issue.id) is None
+        assert {e.id for e in world.events()}.isdisjoint(event.id for event in gone.events)
+        before, after = frozen_world().counts(), world.counts()
+        assert after["issues"] == before["issues"] - 1
+        assert after["events"] == before["events"] - len(gone.events)
+
+    def test_deletion_of_a_survivor_takes_what_was_merged(self) -> None:
+        world = self.world()
+        merged, survivor = (seen.issue.id for seen in world.issues()[:2])
+        world.merge(merged, survivor)
+        world.delete_issue(survivor)
+        assert world.issue(merged) is None
+
+    def test_are_answered_like_sentry_does(self) -> None:
+        world = self.world()
+        client = Client(DemoSentry(world, limits=None))
+        merged, survivor, deleted = (seen.issue.id for seen in world.issues()[:3])
+        world.merge(merged, survivor)
+        world.delete_issue(deleted)
+        path = f"{ORGANIZATION}issues/"
+        assert client.json(f"{path}{merged}/")["id"] == survivor
+        assert client.get(f"{path}{deleted}/").status_code == 404
+        listed = {row["id"] for row in client.rows(path, query="", project=-1)}
+        assert listed.isdisjoint({merged, deleted})
+        events = client.rows(f"{path}{merged}/events/")
+        assert {row["groupID"] for row in events} == {survivor}
+        rows = client.rows(
+            f"{ORGANIZATION}events/", dataset="errors", field=["issue.id", "count()"], project=-1
+        )
+        assert len(events) in {r["count()"] for r in rows if str(r["issue.id"]) == survivor}
+        assert {str(row["issue.id"]) for row in rows} == listed
+
+    def test_need_issues_that_are_there(self) -> None:
+        world = self.world()
+        issue = world.issues()[0].issue.id
+        for merged, survivor in ((issue, "1"), ("1", issue), (issue, issue)):
+            with pytest.raises(LookupError):
+                world.merge(merged, survivor)
+        with pytest.raises(LookupError):
+            world.delete_issue("1")
 
 
 class TestStory:
