@@ -6,79 +6,46 @@ It tells both in five headers of every answer. https://docs.sentry.io/api/rateli
 
 from __future__ import annotations
 
-import email.utils
-import math
-import re
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from requests import PreparedRequest, Response
 from requests.adapters import BaseAdapter
 
-# Endpoints with a bucket of their own; all others of a caller share one. sentry-api: "Rate limits".
-_FAMILIES = tuple(
-    (name, re.compile(pattern))
-    for name, pattern in (
-        ("project_events", r"/projects/[^/]+/[^/]+/events/$"),
-        ("project_issues", r"/projects/[^/]+/[^/]+/issues/$"),
-        ("explore", r"/organizations/[^/]+/events/$"),
-        ("timeseries", r"/organizations/[^/]+/events-timeseries/$"),
-        ("issues", r"/organizations/[^/]+/issues/$"),
-        ("issue_detail", r"/organizations/[^/]+/issues/[^/]+/$"),
-        ("event_detail", r"/organizations/[^/]+/issues/[^/]+/events/[^/]+/$"),
-        ("stats", r"/organizations/[^/]+/stats_v2/$"),
-        ("releases", r"/organizations/[^/]+/releases/$"),
-    )
-)
-_SHARED = "default"
-_POLL_S = 0.01
-# How long a window is taken to last until an answer tells: the longest one Sentry uses.
-_LONGEST_WINDOW_S = 60.0
+from tap_sentry.buckets import DOCUMENTED, family
+from tap_sentry.gate import Gate, Slot, Steady
+
+__all__ = ["RateLimitAdapter", "RateLimiter", "family", "steady_time"]
+
+OWN_RATE = "rate_limit"
+# While answers are due a wait may turn out too long; it is looked at again so often.
+_LONGEST_SLEEP_S = 1.0
+_LIKELY_LATENCY_S = 0.2
+_STARTED_AT = time.time() - time.monotonic()
 
 
-def family(path: str) -> str:
-    """The name of the bucket that a request path counts in."""
-    return next((name for name, pattern in _FAMILIES if pattern.search(path)), _SHARED)
-
-
-@dataclass
-class _Bucket:
-    """What is known of one family's limits. Times are those of this machine's clock."""
-
-    limit: int | None = None  # requests per window
-    used: int = 0  # requests of this window that answers have confirmed
-    reset: int = 0  # end of the window, epoch seconds of Sentry's clock
-    reset_at: float = 0.0
-    blocked_until: float = 0.0  # a 429 asked for this wait
-    concurrent: float = 1  # until the first answer tells, one request goes ahead
-    in_flight: int = 0
-
-    def wait_s(self, now: float) -> float:
-        if now < self.blocked_until:
-            return self.blocked_until - now
-        if self.in_flight >= self.concurrent:
-            return _POLL_S
-        if self.limit is None:
-            return 0.0
-        if now >= self.reset_at:
-            # A new window has begun. Whatever is under way may count in it, hence `in_flight`.
-            self.used, self.reset_at = 0, now + _LONGEST_WINDOW_S
-        if self.used + self.in_flight < self.limit:
-            return 0.0
-        return _POLL_S if self.in_flight else self.reset_at - now
+def steady_time() -> float:
+    """Epoch seconds that do not jump when the machine's clock is set."""
+    return _STARTED_AT + time.monotonic()
 
 
 class RateLimiter:
     """Lets requests leave at most `rate` per second, and never more than Sentry's headers allow.
 
+    Who goes first: see Gate. How many of a family are under way, and how a bucket is shared with
+    other processes: see Bucket. Its methods may be called from many threads.
+
+    Waiting threads cost nothing: they block until another one lets them go, which every arriving
+    and every finished request does. Only for what time alone brings one of them sleeps.
+
     Args:
         rate: Requests per second of the whole tap, evenly spaced.
+        max_in_flight: Requests under way at once, of all families.
         clock: Epoch seconds.
         sleep: Waits for that many seconds.
     """
@@ -87,93 +54,123 @@ class RateLimiter:
         self,
         rate: float,
         *,
-        clock: Callable[[], float] = time.time,
+        max_in_flight: int = 100,
+        clock: Callable[[], float] = steady_time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        # Seconds in which at least one request was held back, by family or "rate_limit".
         self.waited_s: dict[str, float] = defaultdict(float)
-        self._interval_s = 1.0 / rate
-        self._clock = clock
+        self._gate = Gate(rate, max_in_flight)
+        self._now = Steady(clock)
         self._sleep = sleep
         self._lock = threading.Lock()
-        self._next_at = 0.0
-        self._clock_offset = float("-inf")  # Sentry's clock minus ours, at least
-        self._buckets: dict[str, _Bucket] = defaultdict(_Bucket)
+        self._looked_at = self._now()
+        self._held_back: set[str] = set()
+        self._answers, self._answering_s = 0, 0.0
+        self._asleep: set[Slot] = set()
 
     @contextmanager
-    def slot(self, family: str) -> Iterator[_Answered]:
+    def slot(self, family: str) -> Iterator[Slot]:
         """Wait for leave to send one request; the answer's headers go to what is yielded."""
-        self._wait(family)
-        answered = _Answered(self, family)
+        with self._lock:
+            slot = self._gate.ask(family)
+            self._let_go()
         try:
-            yield answered
+            while slot.sent_at is None:
+                self._wait(slot)
+            yield slot
         finally:
             with self._lock:
-                bucket = self._buckets[family]
-                bucket.in_flight -= 1
-                if not answered.counted:
-                    bucket.used += 1
+                self._wake(slot)
+                if slot.sent_at is None:
+                    self._gate.waiting[family].remove(slot)
+                else:
+                    now = self._now()
+                    self._answers += 1
+                    self._answering_s += now - slot.sent_at
+                    self._gate.finish(slot, now)
+                self._let_go()
 
     def block(self, family: str, seconds: float) -> None:
         """Send nothing of this family for so long."""
         with self._lock:
-            bucket = self._buckets[family]
-            bucket.blocked_until = max(bucket.blocked_until, self._clock() + seconds)
+            bucket = self._gate.bucket(family)
+            bucket.blocked_until = max(bucket.blocked_until, self._now() + seconds)
 
-    def learn(self, family: str, headers: Mapping[str, str]) -> bool:
-        """Take over what the headers of an answer say. False if they say nothing of limits."""
-        now = self._clock()
-        limit, remaining, reset = (
-            _whole(headers.get(f"X-Sentry-Rate-Limit-{name}"))
-            for name in ("Limit", "Remaining", "Reset")
-        )
-        concurrent = _whole(headers.get("X-Sentry-Rate-Limit-ConcurrentLimit"))
+    def waits(self) -> list[tuple[str, float, int]]:
+        """What holds requests back now: family or "rate_limit", seconds until it ends, requests.
+
+        Requests that only wait for answers of others are not listed.
+        """
         with self._lock:
-            bucket = self._buckets[family]
-            # A proxy's answer tells nothing; what was learnt before still holds then.
-            if concurrent or limit or bucket.limit is None:
-                bucket.concurrent = concurrent or math.inf
-            if not limit or remaining is None or not reset:
-                return False
-            # The Date header is cut to whole seconds, so this never exceeds the true offset;
-            # with more answers it comes near it. Without the header the clocks are taken as one.
-            offset = _date(headers, default=now) - now
-            self._clock_offset = max(self._clock_offset, offset)
-            used = limit - remaining
-            if reset > bucket.reset:
-                bucket.reset, bucket.used = reset, used
-            elif reset == bucket.reset:
-                bucket.used = max(bucket.used, used)
-            if reset == bucket.reset:
-                bucket.limit = limit
-                bucket.reset_at = reset - self._clock_offset
-            return True
+            now, gate, own = self._now(), self._gate, 0
+            found = []
+            for at, name in gate.next_instants(now):
+                if at > now:
+                    found.append((name, at - now, len(gate.waiting[name])))
+                else:
+                    own += len(gate.waiting[name])
+            if own:
+                wait_s = gate.own_rate_at(now) - now + (own - 1) * gate.interval_s
+                found.append((OWN_RATE, wait_s, own))
+            return sorted(found, key=lambda wait: -wait[1])
 
-    def _wait(self, family: str) -> None:
-        """Return once the request may leave; it then counts as under way."""
-        while True:
-            with self._lock:
-                now = self._clock()
-                wait_s, reason = self._buckets[family].wait_s(now), family
-                if wait_s <= 0:
-                    wait_s, reason = self._next_at - now, "rate_limit"
-                if wait_s <= 0:
-                    self._next_at = max(self._next_at + self._interval_s, now)
-                    self._buckets[family].in_flight += 1
-                    return
-                self.waited_s[reason] += wait_s
+    @property
+    def latency_s(self) -> float:
+        """What an answer takes on average, waits left out; a guess before the first."""
+        return self._answering_s / self._answers if self._answers else _LIKELY_LATENCY_S
+
+    def rates(self) -> dict[str, float]:
+        """Requests per second that each family's bucket allows; documented until Sentry tells."""
+        with self._lock:
+            return {name: self._gate.bucket(name).rate for name in DOCUMENTED}
+
+    def concurrency(self, family: str) -> int:
+        """Requests of a family that may be under way at once; documented until Sentry tells."""
+        with self._lock:
+            return self._gate.bucket(family).most
+
+    def _wait(self, slot: Slot) -> None:
+        """Block until there is something new for this request."""
+        slot.woken.wait()
+        with self._lock:
+            slot.woken.clear()
+            if slot.wake_at is None:
+                return
+            wait_s = slot.wake_at - self._now()
+            if self._gate.is_busy:
+                wait_s = min(wait_s, _LONGEST_SLEEP_S)
+        if wait_s > 0:
             self._sleep(wait_s)
+        with self._lock:
+            self._wake(slot)
+            self._let_go()
 
+    def _wake(self, slot: Slot) -> None:
+        slot.wake_at = None
+        self._asleep.discard(slot)
 
-class _Answered:
-    """One request under way."""
-
-    def __init__(self, limiter: RateLimiter, family: str) -> None:
-        self._limiter = limiter
-        self._family = family
-        self.counted = False
-
-    def learn(self, headers: Mapping[str, str]) -> None:
-        self.counted = self._limiter.learn(self._family, headers)
+    def _let_go(self) -> None:
+        """Let all requests go that may, and have one sleep until the next may."""
+        now = self._now()
+        for reason in self._held_back:
+            self.waited_s[reason] += now - self._looked_at
+        self._looked_at = now
+        while (sent := self._gate.send(now)) is not None:
+            sent.woken.set()
+        instants = list(self._gate.next_instants(now))
+        own_rate_at = self._gate.own_rate_at(now)
+        self._held_back = {name if at > now else OWN_RATE for at, name in instants}
+        for at, name in sorted((max(at, own_rate_at), name) for at, name in instants):
+            if any((slot.wake_at or at) <= at for slot in self._asleep):
+                return
+            # The last in line, for others may let go who is awake.
+            for slot in reversed(self._gate.waiting[name]):
+                if slot.wake_at is None:
+                    slot.wake_at = at
+                    self._asleep.add(slot)
+                    slot.woken.set()
+                    return
 
 
 class RateLimitAdapter(BaseAdapter):
@@ -187,20 +184,8 @@ class RateLimitAdapter(BaseAdapter):
     def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:
         with self._limiter.slot(family(urlsplit(request.url or "").path)) as slot:
             response = self._inner.send(request, *args, **kwargs)
-            slot.learn(response.headers)
+            slot.learn(response.headers, response.status_code)
             return response
 
     def close(self) -> None:
         self._inner.close()
-
-
-def _whole(text: str | None) -> int | None:
-    # The query engine's own limiter sends the text "None".
-    return int(text) if text and text.isdecimal() else None
-
-
-def _date(headers: Mapping[str, str], *, default: float) -> float:
-    try:
-        return email.utils.parsedate_to_datetime(headers["Date"]).timestamp()
-    except (KeyError, ValueError, TypeError):
-        return default

@@ -1,23 +1,20 @@
 from __future__ import annotations
 
 import email.utils
-import heapq
 import itertools
 import math
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
 import requests
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from tap_sentry.gate import Slot
 from tap_sentry.rate_limit import RateLimitAdapter, RateLimiter, family
 from tests.scripted import API, Clock, Reply, Scripted
 
@@ -42,179 +39,10 @@ def headers(
     return found if date is None else {**found, "Date": email.utils.formatdate(date, usegmt=True)}
 
 
-@dataclass
-class Sentry:
-    """Fixed windows on the server's own clock, and requests that take their time.
-
-    One thread plays all workers: while the limiter sleeps, answers that are due come in.
-    """
-
-    limit: int = 40
-    window_s: int = 1
-    offset_s: float = 0.0  # server clock minus ours
-    workers: int = 8
-    rate: float = 1000
-    up_s: Iterator[float] = field(default_factory=lambda: itertools.repeat(0.01))
-    down_s: Iterator[float] = field(default_factory=lambda: itertools.repeat(0.01))
-    fails: Iterator[bool] = field(default_factory=lambda: itertools.repeat(False))
-    others: Callable[[int], int] = lambda _: 0  # requests of other processes, by window
-    concurrent: int = 1000
-    start: float = EPOCH + 0.3
-
-    def __post_init__(self) -> None:
-        self.now = self.start
-        self.counted: Counter[int] = Counter()
-        self.sent: list[float] = []
-        self.accepted = self.failed = 0
-        self.rejected: Counter[int] = Counter()  # those sent after the first headers, by window
-        self.most_in_flight = 0  # likewise
-        self.in_flight = 0
-        self.has_told = False
-        self._due: list[tuple[float, int, Callable[[], None]]] = []
-        self._number = itertools.count()
-        self.limiter = RateLimiter(self.rate, clock=lambda: self.now, sleep=self.sleep)
-
-    def sleep(self, seconds: float) -> None:
-        assert self.now < self.start + 100_000, "waits for ever"
-        self._run_until(self.now + seconds)
-
-    def send(self) -> None:
-        """One more request leaves as soon as a worker and the limiter let it."""
-        while self.in_flight >= self.workers:
-            self._run_until(self._due[0][0])
-        stack = ExitStack()
-        slot = stack.enter_context(self.limiter.slot("default"))
-        was_told = self.has_told
-        self.sent.append(self.now)
-        self.in_flight += 1
-        if was_told:
-            self.most_in_flight = max(self.most_in_flight, self.in_flight)
-        fails, down_s = next(self.fails), next(self.down_s)
-
-        def arrive() -> None:
-            answer = self._count(was_told=was_told)
-            self._at(self.now + down_s, lambda: leave(answer))
-
-        def leave(answer: Mapping[str, str]) -> None:
-            self.in_flight -= 1
-            if fails:
-                self.failed += 1
-            else:
-                self.has_told = True
-                slot.learn(answer)
-            stack.close()
-
-        self._at(self.now + next(self.up_s), arrive)
-
-    def finish(self) -> None:
-        """Let all answers come in."""
-        while self._due:
-            self._run_until(self._due[0][0])
-
-    def _count(self, *, was_told: bool) -> Mapping[str, str]:
-        at = self.now + self.offset_s
-        window = int(at // self.window_s)
-        if window not in self.counted:
-            self.counted[window] = self.others(window)
-        self.counted[window] += 1
-        if self.counted[window] <= self.limit:
-            self.accepted += 1
-        elif was_told:
-            self.rejected[window] += 1
-        return headers(
-            limit=self.limit,
-            remaining=max(self.limit - self.counted[window], 0),
-            reset=(window + 1) * self.window_s,
-            concurrent=self.concurrent,
-            date=math.floor(at),
-        )
-
-    def _at(self, at: float, happens: Callable[[], None]) -> None:
-        heapq.heappush(self._due, (at, next(self._number), happens))
-
-    def _run_until(self, until: float) -> None:
-        while self._due and self._due[0][0] <= until:
-            self.now, _, happens = heapq.heappop(self._due)
-            happens()
-        self.now = max(self.now, until)
-
-
-# Any finite list of latencies, again and again.
-latencies = st.lists(st.floats(0.001, 2.5), min_size=1, max_size=6).map(itertools.cycle)
-offsets = st.floats(-3.7, 3.7)
-sentries = st.builds(
-    Sentry,
-    limit=st.integers(1, 12),
-    window_s=st.sampled_from([1, 60]),
-    offset_s=offsets,
-    workers=st.integers(1, 8),
-    rate=st.sampled_from([3.0, 10.0, 1000.0]),
-    up_s=latencies,
-    down_s=latencies,
-    start=st.floats(EPOCH, EPOCH + 120),
-)
-pauses = st.lists(st.sampled_from([0.0, 0.0, 0.0, 0.3, 1.0, 7.0]), min_size=10, max_size=40)
-
-
-class TestWindows:
-    @given(sentries, pauses)
-    def test_never_get_more_requests_than_their_limit(
-        self, sentry: Sentry, pauses: list[float]
-    ) -> None:
-        for pause in pauses:
-            sentry.send()
-            sentry.sleep(pause)
-        sentry.finish()
-        assert not sentry.rejected
-
-    @given(sentries, pauses, st.lists(st.booleans(), min_size=1, max_size=8))
-    def test_get_at_most_as_many_too_many_as_answers_were_lost(
-        self, sentry: Sentry, pauses: list[float], fails: list[bool]
-    ) -> None:
-        sentry.fails = itertools.cycle(fails)
-        for pause in pauses:
-            sentry.send()
-            sentry.sleep(pause)
-        sentry.finish()
-        assert sentry.rejected.total() <= sentry.failed
-
-    @given(sentries, pauses, st.integers(0, 12))
-    def test_that_others_use_too_cost_one_429_per_worker_at_most(
-        self, sentry: Sentry, pauses: list[float], others: int
-    ) -> None:
-        sentry.others = lambda window: others * (window % 2)
-        for pause in pauses:
-            sentry.send()
-            sentry.sleep(pause)
-        sentry.finish()
-        assert all(count <= sentry.workers for count in sentry.rejected.values())
-
-    @pytest.mark.parametrize("offset_s", [-3.7, -0.5, 0.0, 0.5, 3.7])
-    @pytest.mark.parametrize("start", [EPOCH, EPOCH + 0.5, EPOCH + 0.9])
-    def test_are_used_well(self, offset_s: float, start: float) -> None:
-        sentry = Sentry(limit=40, offset_s=offset_s, start=start)
-        while sentry.now < start + 20:
-            sentry.send()
-        sentry.finish()
-        assert not sentry.rejected
-        assert sentry.accepted >= 0.9 * 40 * 20
-
-    def test_of_a_minute_are_used_whole(self) -> None:
-        sentry = Sentry(limit=60, window_s=60, workers=1, offset_s=-1.3)
-        while sentry.now < EPOCH + 600:
-            sentry.send()
-        assert not sentry.rejected
-        assert sentry.accepted >= 60 * 9
-
-    def test_are_used_well_in_spite_of_slow_answers(self) -> None:
-        # 25 workers at 0.5 s each could do 50 a second.
-        slow = itertools.cycle([0.2, 0.3, 0.4])
-        sentry = Sentry(limit=40, workers=25, up_s=itertools.repeat(0.2), down_s=slow)
-        while sentry.now < EPOCH + 20:
-            sentry.send()
-        sentry.finish()
-        assert not sentry.rejected
-        assert sentry.accepted >= 0.6 * 40 * 20
+def learn(limiter: RateLimiter, family: str, said: dict[str, str]) -> None:
+    """One request of a family, and what its answer says."""
+    with limiter.slot(family) as slot:
+        slot.learn(said)
 
 
 class TestRate:
@@ -242,42 +70,38 @@ class TestRate:
                 pass
         assert clock.now - began == pytest.approx(10, abs=0.3)
 
-    def test_is_reached(self) -> None:
-        sentry = Sentry(limit=1000, rate=20)
-        while sentry.now < sentry.start + 10:
-            sentry.send()
-        assert len(sentry.sent) == pytest.approx(200, abs=3)
-
-    def test_spreads_requests_evenly(self) -> None:
-        sentry = Sentry(limit=1000, rate=20)
+    def test_is_reached_evenly(self) -> None:
+        clock = Clock()
+        limiter = RateLimiter(20, clock=clock, sleep=clock.sleep)
+        sent = []
         for _ in range(50):
-            sentry.send()
-        gaps = [later - at for at, later in itertools.pairwise(sentry.sent[2:])]
+            with limiter.slot("default"):
+                sent.append(clock.now)
+        gaps = [later - at for at, later in itertools.pairwise(sent[2:])]
         assert gaps == pytest.approx([0.05] * len(gaps))
+
+    def test_is_not_lowered_by_sleeping_too_long(self) -> None:
+        clock = Clock()
+        limiter = RateLimiter(20, clock=clock, sleep=lambda seconds: clock.sleep(seconds + 0.03))
+        began = clock.now
+        for _ in range(200):
+            with limiter.slot("default"):
+                pass
+        assert clock.now - began == pytest.approx(10, abs=0.2)
 
 
 class TestConcurrency:
-    @given(sentries, st.integers(1, 5))
-    @hypothesis_settings(max_examples=50)
-    def test_stays_within_what_the_headers_allow(self, sentry: Sentry, concurrent: int) -> None:
-        sentry.concurrent = concurrent
-        sentry.send()
-        sentry.finish()
-        for _ in range(20):
-            sentry.send()
-        assert sentry.most_in_flight <= concurrent
-
     def test_stays_within_the_limit_with_real_threads(self) -> None:
         limiter = RateLimiter(1e6)
-        limiter.learn(
-            "default", headers(limit=10_000, remaining=9_999, reset=EPOCH + 10**8, concurrent=3)
-        )
+        told = headers(limit=10_000, remaining=9_999, reset=EPOCH + 10**8, concurrent=3)
+        learn(limiter, "default", told)
         in_flight, most, lock = 0, 0, threading.Lock()
 
         def work() -> None:
             nonlocal in_flight, most
             for _ in range(3):
-                with limiter.slot("default"):
+                with limiter.slot("default") as slot:
+                    slot.learn(told)
                     with lock:
                         in_flight += 1
                         most = max(most, in_flight)
@@ -288,13 +112,30 @@ class TestConcurrency:
         run_together(work, threads=12)
         assert most == 3
 
-    def test_of_one_lets_requests_leave_one_by_one(self) -> None:
-        sentry = Sentry(concurrent=1, workers=8)
-        sentry.send()
-        sentry.finish()
-        for _ in range(20):
-            sentry.send()
-            assert sentry.in_flight == 1
+    def test_over_all_families_stays_within_its_bound_with_real_threads(self) -> None:
+        limiter = RateLimiter(1e6, max_in_flight=4)
+        for name in ("default", "explore", "issues"):
+            for _ in range(4):
+                learn(limiter, name, {})
+        in_flight, most, lock = 0, 0, threading.Lock()
+        names = itertools.cycle(["default", "explore", "issues"])
+
+        def work() -> None:
+            nonlocal in_flight, most
+            with lock:
+                name = next(names)
+            for _ in range(3):
+                with limiter.slot(name) as slot:
+                    slot.learn({})
+                    with lock:
+                        in_flight += 1
+                        most = max(most, in_flight)
+                    time.sleep(0.003)
+                    with lock:
+                        in_flight -= 1
+
+        run_together(work, threads=30)
+        assert most == 4
 
 
 class TestHeaders:
@@ -335,7 +176,7 @@ class TestHeaders:
     def test_that_say_nothing_forget_nothing(self) -> None:
         clock = Clock(EPOCH + 0.5)
         limiter = RateLimiter(10, clock=clock, sleep=clock.sleep)
-        limiter.learn("default", headers(limit=2, remaining=1, reset=EPOCH + 60))
+        learn(limiter, "default", headers(limit=2, remaining=1, reset=EPOCH + 60))
         with limiter.slot("default") as slot:
             slot.learn(headers(limit=None, remaining=None, reset=None))
         with limiter.slot("default"):
@@ -345,23 +186,23 @@ class TestHeaders:
         clock = Clock(EPOCH + 0.5)
         limiter = RateLimiter(10, clock=clock, sleep=clock.sleep)
         said = {**headers(remaining=0, reset=EPOCH + 30), "Date": "soon"}
-        assert limiter.learn("default", said)
+        learn(limiter, "default", said)
         with limiter.slot("default"):
             assert clock.now == pytest.approx(EPOCH + 30)
 
     def test_of_an_older_window_change_nothing(self) -> None:
         clock = Clock(EPOCH + 0.5)
-        limiter = RateLimiter(10, clock=clock, sleep=clock.sleep)
-        limiter.learn("default", headers(remaining=39, reset=EPOCH + 2))
-        limiter.learn("default", headers(remaining=0, reset=EPOCH + 1))
+        limiter = RateLimiter(1000, clock=clock, sleep=clock.sleep)
+        learn(limiter, "default", headers(remaining=39, reset=EPOCH + 2))
+        learn(limiter, "default", headers(remaining=0, reset=EPOCH + 1))
         with limiter.slot("default"):
-            assert clock.now == EPOCH + 0.5
+            assert clock.now < EPOCH + 1
 
     def test_that_come_out_of_order_do_not_give_requests_back(self) -> None:
         clock = Clock(EPOCH + 0.5)
         limiter = RateLimiter(10, clock=clock, sleep=clock.sleep)
-        limiter.learn("default", headers(remaining=0, reset=EPOCH + 9))
-        limiter.learn("default", headers(remaining=5, reset=EPOCH + 9))
+        learn(limiter, "default", headers(remaining=0, reset=EPOCH + 9))
+        learn(limiter, "default", headers(remaining=5, reset=EPOCH + 9))
         with limiter.slot("default"):
             assert clock.now >= EPOCH + 9
 
@@ -372,14 +213,14 @@ class TestHeaders:
         )
     )
     def test_of_any_kind_can_be_read(self, said: dict[str, str]) -> None:
-        RateLimiter(10).learn("default", said)
+        learn(RateLimiter(10), "default", said)
 
 
 class TestLostAnswers:
     def test_free_their_place(self) -> None:
         clock = Clock(EPOCH + 0.5)
         limiter = RateLimiter(1000, clock=clock, sleep=clock.sleep)
-        limiter.learn("default", headers(concurrent=1))
+        learn(limiter, "default", headers(concurrent=1))
         for _ in range(5):
             with pytest.raises(OSError, match="lost"), limiter.slot("default"):
                 raise OSError("lost")
@@ -388,7 +229,7 @@ class TestLostAnswers:
     def test_count_as_used(self) -> None:
         clock = Clock(EPOCH + 0.5)
         limiter = RateLimiter(1000, clock=clock, sleep=clock.sleep)
-        limiter.learn("default", headers(limit=3, remaining=2, reset=EPOCH + 60, date=EPOCH))
+        learn(limiter, "default", headers(limit=3, remaining=2, reset=EPOCH + 60, date=EPOCH))
         for _ in range(2):
             with pytest.raises(OSError, match="lost"), limiter.slot("default"):
                 raise OSError("lost")
@@ -397,16 +238,20 @@ class TestLostAnswers:
             assert clock.now >= EPOCH + 60
 
     def test_never_end_in_a_wait_for_ever(self) -> None:
-        sentry = Sentry(limit=5, fails=itertools.chain([False], itertools.repeat(True)))
+        clock = Clock(EPOCH + 0.5)
+        limiter = RateLimiter(1000, clock=clock, sleep=clock.sleep)
+        learn(limiter, "default", headers(limit=5, remaining=4, reset=EPOCH + 60, date=EPOCH))
         for _ in range(50):
-            sentry.send()
-        # Without an answer a window is taken to last a minute.
-        assert sentry.now - sentry.start < 60 * 11
+            with limiter.slot("default"):
+                pass
+        assert EPOCH + 60 * 9 < clock.now < EPOCH + 60 * 12
 
     def test_free_their_place_with_real_threads(self) -> None:
         limiter = RateLimiter(1e6)
-        limiter.learn(
-            "default", headers(limit=10_000, remaining=9_999, reset=EPOCH + 10**8, concurrent=2)
+        learn(
+            limiter,
+            "default",
+            headers(limit=10_000, remaining=9_999, reset=EPOCH + 10**8, concurrent=2),
         )
 
         def work() -> None:
@@ -434,6 +279,92 @@ class TestBlock:
         limiter.block("issues", 1)
         with limiter.slot("issues"):
             assert clock.now == pytest.approx(EPOCH + 5)
+
+
+class TestWaits:
+    def test_are_told_by_reason(self) -> None:
+        now, asleep, wake = [EPOCH + 0.5], threading.Semaphore(0), threading.Event()
+
+        def sleep(seconds: float) -> None:
+            asleep.release()
+            assert wake.wait(5)
+            now[0] += seconds
+
+        limiter = RateLimiter(0.1, clock=lambda: now[0], sleep=sleep)
+        learn(limiter, "project_events", headers(limit=60, remaining=0, reset=EPOCH + 60))
+        # The first of "default" leaves at once.
+        names = iter(["project_events"] * 3 + ["default"] * 3)
+
+        def work() -> None:
+            with limiter.slot(next(names)):
+                pass
+
+        waiting = [threading.Thread(target=work, daemon=True) for _ in range(6)]
+        for thread in waiting:
+            thread.start()
+        # One sleeps for each of the two reasons, the other three only block.
+        assert asleep.acquire(timeout=5)
+        assert asleep.acquire(timeout=5)
+        while sum(requests for _, _, requests in limiter.waits()) < 5:
+            time.sleep(0.001)
+        assert limiter.waits() == [("project_events", 59.5, 3), ("rate_limit", 20.0, 2)]
+        wake.set()
+        for thread in waiting:
+            thread.join(5)
+        assert limiter.waits() == []
+        assert limiter.waited_s["project_events"] >= 59
+        assert limiter.waited_s["rate_limit"] >= 10
+
+    def test_are_none_for_requests_that_wait_for_answers_of_others(self) -> None:
+        limiter = RateLimiter(1e6)
+        waiting = threading.Thread(target=learn, args=(limiter, "default", {}), daemon=True)
+        with limiter.slot("default"):
+            waiting.start()
+            assert limiter.waits() == []
+        waiting.join(5)
+        assert not waiting.is_alive()
+        assert limiter.waited_s["default"] == 0
+
+    def test_end_for_the_others_when_one_is_interrupted_asleep(self) -> None:
+        clock = Clock()
+        interrupts = iter([KeyboardInterrupt()])
+
+        def sleep(seconds: float) -> None:
+            for error in interrupts:
+                raise error
+            clock.sleep(seconds)
+
+        limiter = RateLimiter(10, clock=clock, sleep=sleep)
+        limiter.block("issues", 5)
+        with pytest.raises(KeyboardInterrupt), limiter.slot("issues"):
+            pass
+        run_together(lambda: learn(limiter, "issues", {}), threads=5)
+        assert limiter.waits() == []
+
+
+class TestRates:
+    def test_are_documented_ones_until_an_answer_tells(self) -> None:
+        limiter = RateLimiter(1000, clock=Clock(), sleep=lambda _: None)
+        assert limiter.rates()["project_events"] == 1
+        assert limiter.rates()["explore"] == 30
+        learn(limiter, "explore", headers(limit=50, remaining=49, reset=EPOCH + 1, date=EPOCH))
+        assert limiter.rates()["explore"] == 50
+
+    def test_follow_windows_of_another_length_than_documented(self) -> None:
+        clock = Clock()
+        limiter = RateLimiter(1000, clock=clock, sleep=clock.sleep)
+        learn(limiter, "issues", headers(limit=30, remaining=9, reset=EPOCH + 10, date=EPOCH))
+        learn(limiter, "project_events", headers(limit=9, remaining=9, reset=EPOCH + 1, date=EPOCH))
+        assert limiter.rates()["issues"] == pytest.approx(3)
+        assert limiter.rates()["project_events"] == pytest.approx(9)
+
+    def test_come_with_what_may_be_under_way_at_once(self) -> None:
+        limiter = RateLimiter(1000, max_in_flight=20, clock=Clock())
+        names = ("project_events", "explore", "default")
+        assert [limiter.concurrency(name) for name in names] == [1, 15, 20]
+        learn(limiter, "explore", headers(concurrent=7))
+        learn(limiter, "issues", {})
+        assert [limiter.concurrency(name) for name in ("explore", "issues")] == [7, 20]
 
 
 class TestFamily:
@@ -466,7 +397,7 @@ class TestFamily:
     def test_has_a_limit_of_its_own(self) -> None:
         clock = Clock(EPOCH + 0.5)
         limiter = RateLimiter(1000, clock=clock, sleep=clock.sleep)
-        limiter.learn("project_events", headers(remaining=0, reset=EPOCH + 60, date=EPOCH))
+        learn(limiter, "project_events", headers(remaining=0, reset=EPOCH + 60, date=EPOCH))
         for _ in range(10):
             with limiter.slot("explore"):
                 pass
@@ -524,16 +455,42 @@ class TestRateLimitAdapter:
 
     def test_passes_errors_on_and_goes_on(self) -> None:
         limiter = RateLimiter(1000)
-        limiter.learn("default", headers(concurrent=1, reset=EPOCH + 10**8))
+        learn(limiter, "default", headers(concurrent=1, reset=EPOCH + 10**8))
         adapter = RateLimitAdapter(Scripted(requests.ConnectionError("gone"), Reply()), limiter)
         with pytest.raises(requests.ConnectionError):
             self.send(adapter, "/organizations/")
         assert self.send(adapter, "/organizations/").status_code == 200
 
+    @pytest.mark.parametrize("step", [Reply(429), Reply(503), requests.ConnectionError("gone")])
+    def test_reports_trouble(self, step: Reply | Exception) -> None:
+        limiter = Watched(1000)
+        adapter = RateLimitAdapter(Scripted(Reply(404), step), limiter)
+        self.send(adapter, "/organizations/")
+        with suppress(requests.ConnectionError):
+            self.send(adapter, "/organizations/")
+        assert [slot.told is None or slot.told.is_trouble for slot in limiter.slots] == [
+            False,
+            True,
+        ]
+
     def test_closes_the_transport_below(self) -> None:
         inner = Scripted(Reply())
         RateLimitAdapter(inner, RateLimiter(1000)).close()
         assert inner.is_closed
+
+
+class Watched(RateLimiter):
+    """Keeps its slots for a test to look at."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__(rate)
+        self.slots: list[Slot] = []
+
+    @contextmanager
+    def slot(self, family: str) -> Iterator[Slot]:
+        with super().slot(family) as slot:
+            self.slots.append(slot)
+            yield slot
 
 
 def run_together(work: Callable[[], None], *, threads: int) -> None:
