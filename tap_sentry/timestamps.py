@@ -32,14 +32,24 @@ def seconds_text(instant: datetime) -> str:
     return f"{text(instant)[:19]}Z"
 
 
+def duration_text(seconds: float) -> str:
+    """`38 s`, `1 min 30 s` or `2 h 5 min`."""
+    minutes = int(seconds + 0.5) // 60
+    if minutes >= 120:
+        return f"{minutes // 60} h {minutes % 60} min"
+    return f"{minutes} min {int(seconds + 0.5) % 60} s" if minutes else f"{seconds:.0f} s"
+
+
 def normalised(value: str) -> str:
     """The same instant in the form of `text`.
 
     Raises:
         ValueError: If the value is no date or date-time.
     """
+    if value[-6:] == "+00:00":
+        value = f"{value[:-6]}Z"
     if value[-1:] == "Z" and value[10:11] == "T":
-        # The two common forms need no rewriting, only a check.
+        # The common forms need no rewriting, only a check.
         if len(value) == 27 and value[19] == "." and value[20:26].isdecimal():
             datetime.fromisoformat(value[:19])
             return value
