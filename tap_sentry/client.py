@@ -5,14 +5,11 @@ https://docs.sentry.io/api/
 
 from __future__ import annotations
 
-import json
 import logging
 import random
-import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,6 +18,7 @@ import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
 from requests.auth import AuthBase
 
+from tap_sentry.answers import Answer, refusal
 from tap_sentry.errors import (
     AuthError,
     NotAvailable,
@@ -30,7 +28,7 @@ from tap_sentry.errors import (
     SentryUnavailable,
     UnexpectedAnswer,
 )
-from tap_sentry.rate_limit import RateLimitAdapter, RateLimiter, family
+from tap_sentry.rate_limit import RateLimitAdapter, RateLimiter, family, steady_time
 from tap_sentry.records import Row
 from tap_sentry.settings import Settings
 
@@ -50,16 +48,6 @@ _WHAT_TO_DO = {
 }
 
 
-@dataclass(frozen=True)
-class Answer:
-    """One page: its rows, and where Sentry sends them the rest of the body and the headers."""
-
-    rows: list[Row]
-    body: Any
-    headers: requests.structures.CaseInsensitiveDict[str]
-    next_cursor: str | None
-
-
 class SentryClient:
     """One session for the whole tap. Its methods may be called from many threads.
 
@@ -75,12 +63,14 @@ class SentryClient:
         settings: Settings,
         *,
         transport: BaseAdapter | None = None,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = steady_time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.requests: Counter[str] = Counter()
         self.retries: Counter[str] = Counter()
-        self.limiter = RateLimiter(settings.rate_limit, clock=clock, sleep=sleep)
+        self.limiter = RateLimiter(
+            settings.rate_limit, max_in_flight=settings.max_concurrency, clock=clock, sleep=sleep
+        )
         self.api_root = settings.api_root
         self._has_answered = False
         self._silences = 0
@@ -92,6 +82,14 @@ class SentryClient:
         inner = transport or _transport(settings)
         for scheme in ("https://", "http://"):
             self._session.mount(scheme, RateLimitAdapter(inner, self.limiter))
+        # What the environment says of proxies and certificates, asked once: it takes a third of
+        # the time of a request.
+        asked = self._session.merge_environment_settings(self.api_root, {}, None, None, None)
+        self._session.proxies, self._session.verify = asked["proxies"], asked["verify"]
+        self._session.trust_env = False
+        attempt = _retried(SentryUnavailable, _TRIES_WHEN_BROKEN, self._before_retry)(self._try)
+        limited = _retried(RateLimited, _TRIES_WHEN_LIMITED, self._before_retry)
+        self._try_until_answered = limited(attempt)
 
     def get(self, path: str, params: Params = ()) -> Answer:
         """One answer, after as many tries as it takes.
@@ -108,10 +106,7 @@ class SentryClient:
             RateLimited, SentryUnavailable: When the last try failed too.
             UnexpectedAnswer: On any other status, or a body that is no JSON rows.
         """
-        bucket = family(path)
-        attempt = _retried(SentryUnavailable, _TRIES_WHEN_BROKEN, self._before_retry)(self._try)
-        attempt = _retried(RateLimited, _TRIES_WHEN_LIMITED, self._before_retry)(attempt)
-        return attempt(bucket, path, params)
+        return self._try_until_answered(family(path), path, params)
 
     def pages(self, path: str, params: Params = ()) -> Iterator[Answer]:
         """All pages of a listing, in Sentry's order.
@@ -154,7 +149,7 @@ class SentryClient:
         self._has_answered = True
         logger.debug("GET %s %s -> %d", path, params, response.status_code)
         self._check(bucket, path, response)
-        return _answer(path, response)
+        return Answer.of(path, response)
 
     def _before_retry(self, details: Any) -> None:
         error, tries = details["exception"], details["tries"]
@@ -165,8 +160,10 @@ class SentryClient:
         logger.info("%s; try %d follows", error, tries + 1)
         wait_s = random.uniform(0.5, 1.0) * min(2.0 ** (tries - 1), _LONGEST_BACKOFF_S)
         if isinstance(error, RateLimited):
-            # At least so long: not every 429 says when its window ends. All threads wait.
-            self.limiter.block(bucket, 2 * wait_s)
+            # The limiter knows when the window ends if the 429 said so. A second one in a row
+            # was not about that window. All threads wait.
+            if tries > 1 or not error.is_told:
+                self.limiter.block(bucket, 2 * wait_s)
         else:
             self._sleep(wait_s)
 
@@ -192,12 +189,15 @@ class SentryClient:
         if (retry_after := response.headers.get("Retry-After", "")).isdecimal():
             self.limiter.block(bucket, float(retry_after))
         if status == 429:
-            raise RateLimited(f"{asked}: waiting for Sentry's rate limit")
+            is_told = response.headers.get("X-Sentry-Rate-Limit-Reset", "").isdecimal()
+            raise RateLimited(f"{asked}: waiting for Sentry's rate limit", is_told=is_told)
         if status >= 500:
             raise SentryUnavailable(f"{asked}: Sentry is in trouble")
-        detail = _detail(response)
+        detail = refusal(response)
         if status == 400 and any(word in detail.lower() for word in _QUERY_TIMEOUT_WORDS):
             raise QueryTimeout(f"{asked}: {detail}")
+        if status == 400 and detail.startswith("dataset must be one of"):
+            raise NotAvailable(f"{asked}: this server is too old for it: {detail}")
         if status == 400 and "more recent date range" in detail:
             raise OutsideRetention(f"{asked}: {detail}")
         raise UnexpectedAnswer(f"{asked}: {detail or 'no reason given'}")
@@ -248,45 +248,3 @@ def _retried(
         on_backoff=before_retry,
         logger=None,
     )
-
-
-def _answer(path: str, response: requests.Response) -> Answer:
-    try:
-        body = response.json()
-        if b"\\ud" in response.content or b"\\uD" in response.content:
-            # Texts cut inside a surrogate pair: no JSON writer takes the half that is left.
-            whole = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
-            body = json.loads(whole)
-    except ValueError:
-        if "html" in response.headers.get("Content-Type", ""):
-            # GlitchTip answers unknown paths with its front page.
-            raise NotAvailable(f"GET {path} answered with a web page: not an API path") from None
-        raise SentryUnavailable(f"GET {path} answered with a broken body") from None
-    rows = body
-    if isinstance(body, dict):
-        rows = body["data"] if isinstance(body.get("data"), list) else [body]
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise UnexpectedAnswer(f"GET {path} answered with JSON that is no list of rows")
-    # Sentry always sends rel="next"; results="false" marks the end.
-    cursor = _next_cursor(path, response.headers.get("Link", ""))
-    return Answer(rows, body, response.headers, cursor)
-
-
-def _next_cursor(path: str, link: str) -> str | None:
-    # Not `response.links`: requests drops values that hold `=`, as GlitchTip's cursors do.
-    for entry in re.split(r",\s*(?=<)", link):
-        values = dict(re.findall(r';\s*(\w+)="([^"]*)"', entry))
-        if values.get("rel") == "next" and values.get("results") == "true":
-            if not values.get("cursor"):
-                raise UnexpectedAnswer(f"GET {path} promised another page without its cursor")
-            return str(values["cursor"])
-    return None
-
-
-def _detail(response: requests.Response) -> str:
-    """Sentry's own words on a wrong request; they speak of parameters, never of anyone's data."""
-    try:
-        detail = response.json()["detail"]
-    except (ValueError, KeyError, TypeError):
-        return ""
-    return " ".join(detail.split())[:200] if isinstance(detail, str) else ""

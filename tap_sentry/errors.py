@@ -54,7 +54,11 @@ class Retriable(SentryError):
 
 
 class RateLimited(Retriable):
-    """429."""
+    """429. `is_told` is true if it said when the limit's window ends."""
+
+    def __init__(self, message: str, *, is_told: bool = False) -> None:
+        super().__init__(message)
+        self.is_told = is_told
 
 
 class SentryUnavailable(Retriable):

@@ -1,36 +1,27 @@
-"""The organization that all streams of a run read from, and what the run could not read."""
+"""The organization that all streams of a run read from."""
 
 from __future__ import annotations
 
-import logging
+import contextlib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from urllib.parse import urlsplit, urlunsplit
 
-from singer_sdk import metrics
-
 from tap_sentry.client import Params, SentryClient
 from tap_sentry.errors import NotAvailable, SettingsError
+from tap_sentry.fetching import Feeds
+from tap_sentry.personal_data import PersonalData
+from tap_sentry.progress import RunReport
 from tap_sentry.records import Row
 from tap_sentry.settings import Settings
 
-logger = logging.getLogger("tap-sentry")
-
+# Without projects and teams, which are streams of their own.
+DETAIL: Params = (("detailed", "0"),)
 _CLOUD = "sentry.io"
 # Exact, since URL parsers disagree on what a backslash or an @ means.
 _CLOUD_REGION = re.compile(r"[a-z0-9-]+\.sentry\.io")
-
-
-@dataclass(frozen=True)
-class Skipped:
-    """A stream, or one parent of it, that Sentry would not give."""
-
-    stream: str
-    part: str
-    reason: str
 
 
 class Organization:
@@ -40,17 +31,17 @@ class Organization:
         client: Asks Sentry.
         settings: Which organization and projects.
         now: The instant at which the run began; the end of every window hangs on it.
-        stream_count: How many streams will be closed before the run is over.
     """
 
-    def __init__(
-        self, client: SentryClient, settings: Settings, *, now: datetime, stream_count: int
-    ) -> None:
+    def __init__(self, client: SentryClient, settings: Settings, *, now: datetime) -> None:
         self.client = client
         self.settings = settings
         self.now = now
-        self.skipped: list[Skipped] = []
-        self._open_streams = stream_count
+        self.feeds = Feeds(settings.max_concurrency)
+        self.report = RunReport(client)
+        # What Sentry answered when the organization was asked for by its name.
+        self.detail: Row | None = None
+        self.personal_data = PersonalData.of(settings.mask_pii, settings.pii_hash_key)
 
     @cached_property
     def slug(self) -> str:
@@ -66,6 +57,15 @@ class Organization:
         region = (row.get("links") or {}).get("regionUrl") or ""
         self.client.api_root = _in_region(self.client.api_root, region)
         return str(row["slug"])
+
+    def resolve(self) -> None:
+        """Ask for the slug and the projects before several threads want to know them.
+
+        Raises:
+            SettingsError: See `slug` and `projects`.
+        """
+        with contextlib.suppress(NotAvailable):  # each stream that needs them will say so
+            self.slug, self.projects  # noqa: B018
 
     @cached_property
     def projects(self) -> list[Row]:
@@ -106,43 +106,16 @@ class Organization:
             return [("project", "-1")]
         return [("project", row["id"]) for row in self.projects]
 
-    def skip(self, stream: str, part: str, error: NotAvailable) -> None:
-        """Note that a part is left out, and say so at once."""
-        self.skipped.append(Skipped(stream, part, str(error)))
-        logger.warning("Skipped %s of %s: %s", part, stream, error)
-
-    def close_stream(self) -> None:
-        """Note that a stream is done; after the last one, say what the whole run needed."""
-        self._open_streams -= 1
-        if self._open_streams:
-            return
-        client = self.client
-        logger.info(
-            "Sync finished: %d requests (%s), %d retried, %.0f s of waiting for limits "
-            "in all threads together, %d parts skipped%s",
-            client.requests.total(),
-            ", ".join(f"{name} {count}" for name, count in sorted(client.requests.items())),
-            client.retries.total(),
-            sum(client.limiter.waited_s.values()),
-            len(self.skipped),
-            ": they are listed below" if self.skipped else "",
-        )
-        for name, count in client.requests.items():
-            tags = {"endpoint": name, "retries": client.retries[name]}
-            point = metrics.Point("counter", metrics.Metric.HTTP_REQUEST_COUNT, count, tags)
-            metrics.log(metrics.get_metrics_logger(), point)
-        for skipped in self.skipped:
-            logger.warning("Skipped: %s of %s: %s", skipped.part, skipped.stream, skipped.reason)
-
     def _named(self, slug: str) -> Row:
         try:
-            return self.client.get(f"/organizations/{slug}/").rows[0]
+            [self.detail] = self.client.get(f"/organizations/{slug}/", DETAIL).rows
         except NotAvailable as error:
             raise SettingsError(
                 f"organization {slug!r} cannot be read: {error}. "
                 f"The token sees {_listing(row['slug'] for row in self._visible())}. "
                 "Set TAP_SENTRY_ORGANIZATION to one of these."
             ) from None
+        return self.detail
 
     def _only(self) -> Row:
         visible = self._visible()

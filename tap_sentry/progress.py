@@ -1,12 +1,21 @@
-"""How far a stream has come, in lines that a person can read."""
+"""How far a run has come and what it could not read, in lines that a person can read."""
 
 from __future__ import annotations
 
+import json
 import logging
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+
+from singer_sdk.metrics import get_metrics_logger
+
+from tap_sentry.client import SentryClient
+from tap_sentry.errors import NotAvailable
+from tap_sentry.timestamps import duration_text
 
 logger = logging.getLogger("tap-sentry")
 
@@ -14,77 +23,166 @@ _EVERY_S = 10.0
 
 
 class Progress:
-    """Rows and requests of one stream, told every ten seconds.
+    """Rows and requests of one stream. Threads count requests while the main thread counts rows."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.rows = 0
+        self.requests = 0
+        self.expected_rows = 0
+        self.expected_requests = 0
+        self.is_at_work = False
+        self._lock = threading.Lock()
+
+    def answered(self) -> None:
+        """One more request has its answer."""
+        with self._lock:
+            self.requests += 1
+
+    def expect(self, rows: int, requests: int) -> None:
+        """So many rows are to be written, 0 if nobody can tell, with so many requests."""
+        with self._lock:
+            self.expected_rows += rows
+            self.expected_requests += requests
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """The stream's rows are written meanwhile."""
+        self.is_at_work = True
+        try:
+            yield
+        finally:
+            self.is_at_work = False
+
+    def result(self) -> str:
+        """The stream in one line once it is over, beside what was expected of it."""
+        told = f"{self.name}: {_counted(self.rows, 'row')}, {_counted(self.requests, 'request')}"
+        if self.expected_requests:
+            rows = f"{_counted(self.expected_rows, 'row')}, " if self.expected_rows else ""
+            told += f" (planned: {rows}{_counted(self.expected_requests, 'request')})"
+        return told
+
+    def __str__(self) -> str:
+        if self.expected_rows >= max(self.rows, 1):
+            return f"{self.name} {self.rows:,} of {_counted(self.expected_rows, 'row')}"
+        return f"{self.name} {_counted(self.rows, 'row')}"
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A stream, or one part of it, that Sentry would not give."""
+
+    stream: str
+    part: str
+    reason: str
+
+
+class RunReport:
+    """Tells a run's progress every ten seconds, and at its end what it needed and skipped.
 
     Args:
-        name: The stream's.
-        requests: The client's count of requests by endpoint, growing.
+        client: Counts requests, retries and waits.
         clock: Seconds that only go forward.
+        every_s: Seconds from one line to the next.
     """
 
     def __init__(
         self,
-        name: str,
-        requests: Counter[str],
+        client: SentryClient,
         clock: Callable[[], float] = time.monotonic,
+        every_s: float = _EVERY_S,
     ) -> None:
-        self._name = name
-        self._all_requests = requests
+        self.skipped: list[Skipped] = []
+        self._client = client
         self._clock = clock
-        self._rows = 0
-        self._requests = 0
-        self._seconds = 0.0
-        self._expected: int | None = None
-        self._began = self._told = 0.0
+        self._every_s = every_s
+        self._began = clock()
+        self._streams: Sequence[Progress] = ()
 
     @contextmanager
-    def running(self) -> Iterator[None]:
-        """The stream is at work meanwhile; this may happen again for each partition."""
-        self._began = self._clock()
-        self._told = self._told or self._began
-        requests = self._all_requests.total()
+    def telling(self, streams: Sequence[Progress]) -> Iterator[None]:
+        """A run of these streams takes place meanwhile, whether it ends well or not."""
+        self._streams, self._began = streams, self._clock()
+        is_over = threading.Event()
+
+        def tell() -> None:
+            while not is_over.wait(self._every_s):
+                logger.info("%s", self.so_far())
+
+        threading.Thread(target=tell, name="progress", daemon=True).start()
         try:
             yield
+        except BaseException:
+            self._tell_result("Sync stopped before its end")
+            raise
+        else:
+            self._tell_result("Sync finished")
         finally:
-            self._requests += self._all_requests.total() - requests
-            self._seconds += self._clock() - self._began
+            is_over.set()
 
-    def expect(self, rows: int) -> None:
-        """Sentry counts so many rows in what is to be read."""
-        self._expected = rows
-        logger.info("%s: Sentry counts up to %s rows to read", self._name, f"{rows:,}")
+    def skip(self, stream: str, part: str, error: NotAvailable) -> None:
+        """Note that a part is left out, and say so at once."""
+        self.skipped.append(Skipped(stream, part, str(error)))
+        logger.warning("Skipped %s of %s: %s", part, stream, error)
 
-    def count(self) -> None:
-        """One more row."""
-        self._rows += 1
-        if self._rows % 100 == 0 and self._clock() - self._told >= _EVERY_S:
-            self._told = self._clock()
-            logger.info("%s: %s", self._name, self._so_far())
+    def so_far(self) -> str:
+        """The run in one line: rows, requests, their share of the expected ones, waits."""
+        seconds = self._clock() - self._began
+        rows = sum(stream.rows for stream in self._streams)
+        asked = sum(stream.requests for stream in self._streams)
+        expected = sum(max(stream.requests, stream.expected_requests) for stream in self._streams)
+        so_long = duration_text(seconds)
+        parts = [f"{so_long}: {_counted(rows, 'row')} written, {_counted(asked, 'request')}"]
+        if expected > asked:
+            share = asked / expected
+            parts[0] += f" of about {expected:,} ({share:.0%})"
+            if share >= 0.05:  # earlier the first, slow requests weigh too much
+                parts.append(f"about {duration_text(seconds * (1 / share - 1))} left")
+        parts += [f"now {stream}" for stream in self._streams if stream.is_at_work]
+        parts += [
+            f"{_counted(number, 'request')} {'waits' if number == 1 else 'wait'} "
+            f"{duration_text(wait_s)} for {_limit(reason)}"
+            for reason, wait_s, number in self._client.limiter.waits()
+            if wait_s >= 1
+        ]
+        return ", ".join(parts)
 
-    def log_result(self, misfits: Mapping[str, int]) -> None:
-        """The stream's last line, and which columns did not fit their type."""
-        if self._told:
-            logger.info(
-                "%s: done, %s rows, %d requests, %.1f s",
-                self._name,
-                f"{self._rows:,}",
-                self._requests,
-                self._seconds,
+    def _tell_result(self, outcome: str) -> None:
+        client = self._client
+        # Copies, since threads may still be asking.
+        requests, waited_s = Counter(client.requests), dict(client.limiter.waited_s)
+        logger.info(
+            "%s after %s: %s (%s), %d retried, held back by limits: %s, %s skipped%s",
+            outcome,
+            duration_text(self._clock() - self._began),
+            _counted(requests.total(), "request"),
+            ", ".join(f"{name} {count}" for name, count in sorted(requests.items())),
+            client.retries.total(),
+            ", ".join(
+                f"{_limit(reason)} {duration_text(seconds)}"
+                for reason, seconds in sorted(waited_s.items())
+                if seconds >= 1
             )
-        for column, count in misfits.items():
-            logger.warning(
-                "%s: %d values of %s were not of the column's type and are null",
-                self._name,
-                count,
-                column,
-            )
+            or "never for a second",
+            _counted(len(self.skipped), "part"),
+            ": they are listed below" if self.skipped else "",
+        )
+        for name, count in requests.items():
+            log_metric("http_request_count", count, endpoint=name, retries=client.retries[name])
+        for skipped in self.skipped:
+            logger.warning("Skipped: %s of %s: %s", skipped.part, skipped.stream, skipped.reason)
+            log_metric("skipped_count", 1, **vars(skipped))
 
-    def _so_far(self) -> str:
-        seconds = self._seconds + self._clock() - self._began
-        if not self._expected or self._rows > self._expected:
-            return f"{self._rows:,} rows, {seconds:.0f} s"
-        share = 100 * self._rows / self._expected
-        so_far = f"{self._rows:,} of {self._expected:,} rows ({share:.0f} %)"
-        if share < 5:  # too early: the first requests wait for the ones before them
-            return so_far
-        return f"{so_far}, about {seconds * (self._expected / self._rows - 1):.0f} s left"
+
+def log_metric(name: str, value: float, **tags: object) -> None:
+    """Log a figure for machines, in the form of the SDK's own METRIC lines."""
+    point = {"type": "counter", "metric": name, "value": value, "tags": tags}
+    get_metrics_logger().info("METRIC: %s", json.dumps(point))
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _limit(reason: str) -> str:
+    return "rate_limit" if reason == "rate_limit" else f"Sentry's limit of {reason}"

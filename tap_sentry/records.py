@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from tap_sentry import timestamps
 from tap_sentry.errors import UnexpectedAnswer
+from tap_sentry.redaction import without_secrets
 
 Row = dict[str, Any]
+
+UNKNOWN_FIELDS = "unknown_fields"
 
 
 class RecordFormat:
@@ -18,13 +21,22 @@ class RecordFormat:
 
     A missing field is null. A value that cannot become its column's type is null as well,
     and counted in `misfits` under the column's name; a row without its key stops the run.
+    The names of fields that are no column are noted in `unknown`; where the schema has the column
+    `unknown_fields`, they are kept there.
+
+    Args:
+        schema: The stream's columns.
+        left_out: Fields that are no column on purpose.
     """
 
-    def __init__(self, schema: Mapping[str, Any]) -> None:
+    def __init__(self, schema: Mapping[str, Any], left_out: Collection[str] = ()) -> None:
         self.misfits: Counter[str] = Counter()
+        self.unknown: set[str] = set()
+        self._known = {*schema["properties"], *left_out}
+        self._keeps_unknown = UNKNOWN_FIELDS in schema["properties"]
         self._keys = tuple(schema["required"])
         self._columns = [
-            (name, _converter(column)) for name, column in schema["properties"].items()
+            (name, *_conversion(column)) for name, column in schema["properties"].items()
         ]
 
     def __call__(self, row: Mapping[str, Any]) -> Row:
@@ -34,15 +46,21 @@ class RecordFormat:
             UnexpectedAnswer: If a key column is missing or null.
         """
         record: Row = {}
-        for name, convert in self._columns:
-            value = row.get(name)
-            if value is not None:
+        get = row.get
+        for name, as_it_is, convert in self._columns:
+            value = get(name)
+            if value is not None and type(value) is not as_it_is:
                 try:
                     value = convert(value)
                 except (ValueError, TypeError, OverflowError):
                     self.misfits[name] += 1
                     value = None
             record[name] = value
+        if not row.keys() <= self._known:
+            unknown = row.keys() - self._known
+            self.unknown |= unknown
+            if self._keeps_unknown:
+                record[UNKNOWN_FIELDS] = without_secrets({name: row[name] for name in unknown})
         for key in self._keys:
             if record[key] is None:
                 raise UnexpectedAnswer(
@@ -52,10 +70,11 @@ class RecordFormat:
         return record
 
 
-def _converter(column: Mapping[str, Any]) -> Callable[[Any], Any]:
+def _conversion(column: Mapping[str, Any]) -> tuple[type | None, Callable[[Any], Any]]:
+    """The type whose values stay as they are, and what to do with all others."""
     if column.get("format") == "date-time":
-        return _instant
-    return _CONVERTERS[column["type"][0]]
+        return None, _instant
+    return _CONVERSIONS[column["type"][0]]
 
 
 def _instant(value: Any) -> str:
@@ -65,8 +84,6 @@ def _instant(value: Any) -> str:
 
 
 def _string(value: Any) -> str:
-    if isinstance(value, str):
-        return value
     return json.dumps(value, separators=(",", ":"))
 
 
@@ -79,12 +96,6 @@ def _integer(value: Any) -> int:
     return number
 
 
-def _boolean(value: Any) -> bool:
-    if isinstance(value, bool):
-        return value
-    raise TypeError(value)
-
-
 def _number(value: Any) -> float:
     number = float(value)
     if number - number != 0:  # neither infinity nor NaN is JSON
@@ -92,23 +103,15 @@ def _number(value: Any) -> float:
     return number
 
 
-def _object(value: Any) -> dict[str, Any]:
-    if isinstance(value, dict):
-        return value
+def _misfit(value: Any) -> Any:
     raise TypeError(value)
 
 
-def _array(value: Any) -> list[Any]:
-    if isinstance(value, list):
-        return value
-    raise TypeError(value)
-
-
-_CONVERTERS: dict[str, Callable[[Any], Any]] = {
-    "string": _string,
-    "integer": _integer,
-    "number": _number,
-    "boolean": _boolean,
-    "object": _object,
-    "array": _array,
+_CONVERSIONS: dict[str, tuple[type | None, Callable[[Any], Any]]] = {
+    "string": (str, _string),
+    "integer": (None, _integer),
+    "number": (None, _number),
+    "boolean": (bool, _misfit),
+    "object": (dict, _misfit),
+    "array": (list, _misfit),
 }

@@ -37,23 +37,26 @@ class Window(NamedTuple):
 
 
 def window_to_sync(
-    bookmark: datetime | None,
+    since: datetime | None,
     *,
-    lookback: timedelta,
     now: datetime,
     end_lag: timedelta,
     expires: bool,
     settings: Settings,
 ) -> Window | None:
-    """What a sync has to read: from the bookmark less the lookback, up to now less the lag.
+    """What a sync has to read: from an instant or the beginning, up to now less the lag.
 
     Bounds are whole seconds; rows that expire are not asked for beyond Sentry's retention.
-    None if there is nothing to read, as with an `end_date` that lies before the bookmark.
+    None if there is nothing to read, as with an `end_date` that lies before that instant.
     """
-    oldest = now - timedelta(days=settings.retention_days) if expires else SENTRYS_BEGINNING
+    oldest = SENTRYS_BEGINNING
+    if expires:
+        # A whole day, since buckets of counts divide one; what is forgotten does not come anyway.
+        oldest = now - timedelta(days=settings.retention_days)
+        oldest = oldest.replace(hour=0, minute=0, second=0)
     start = max(settings.start_date or oldest, oldest)
-    if bookmark is not None:
-        start = max(start, bookmark - lookback)
+    if since is not None:
+        start = max(start, since)
     start = start.replace(microsecond=0)
     end = min(settings.end_date or now - end_lag, now - end_lag).replace(microsecond=0)
     return Window(start, end) if start < end else None
@@ -83,10 +86,17 @@ def interval_s(whole: Window) -> int:
     )
 
 
+def is_whole_buckets(window: Window, interval_s: int) -> bool:
+    """Whether a window begins and ends where a bucket of Sentry's does."""
+    return not any(instant.timestamp() % interval_s for instant in window)
+
+
 def windows_of_rows(
     whole: Window, counts: Iterable[tuple[datetime, int]], most_rows: float
-) -> Iterator[Window]:
+) -> Iterator[tuple[Window, int]]:
     """Cut a window so that each part holds about `most_rows` rows or fewer, oldest first.
+
+    Gives each part with its rows.
 
     Args:
         whole: What to cut.
@@ -99,8 +109,8 @@ def windows_of_rows(
         if bucket >= whole.end:
             break
         if rows and count and rows + count > most_rows and bucket > start:
-            yield Window(start, bucket)
+            yield Window(start, bucket), rows
             start, rows = bucket, 0
         rows += count
     if start < whole.end:
-        yield Window(start, whole.end)
+        yield Window(start, whole.end), rows

@@ -15,10 +15,14 @@ from tap_sentry.errors import SettingsError
 
 DEMO_HOST = "demo.invalid"
 ENVIRONMENT_PREFIX = "TAP_SENTRY_"
+_SHORTEST_KEY = 16
 
 
 class Setting(NamedTuple):
-    """One row of the table. `low` and `high` bound numbers; `above_zero` leaves out 0 itself."""
+    """One row of the table. `low` and `high` bound numbers; `above_zero` leaves out 0 itself.
+
+    `choices` are all the texts that a setting may be.
+    """
 
     name: str
     type: str
@@ -28,6 +32,7 @@ class Setting(NamedTuple):
     high: float = math.inf
     above_zero: bool = False
     secret: bool = False
+    choices: tuple[str, ...] = ()
 
 
 SETTINGS = (
@@ -124,7 +129,7 @@ SETTINGS = (
         "integer",
         None,
         "Keep at most this many events of an issue per run: 100 when sampling by "
-        "sample_fraction, otherwise only if set.",
+        "sample_fraction, otherwise only if set. Wins over min_events_per_issue.",
         low=1,
     ),
     Setting(
@@ -132,6 +137,40 @@ SETTINGS = (
         "boolean",
         False,
         "Read whole event bodies (stack traces, breadcrumbs, request). Ten times the requests.",
+    ),
+    Setting(
+        "span_attributes",
+        "array",
+        None,
+        "Further fields of spans, such as user.email or tags[cart.items,number]; they go into the "
+        "column attributes. Each 16 of them cost as many requests as all other columns together.",
+    ),
+    Setting(
+        "issues_full_pass_hours",
+        "number",
+        24,
+        "How often at most all issues are read again, for changes of status without new events.",
+        high=87_600,
+    ),
+    Setting(
+        "mask_pii",
+        "string",
+        "keep",
+        "What happens to personal data: keep, hash (the same person stays the same) or drop.",
+        choices=("keep", "hash", "drop"),
+    ),
+    Setting(
+        "pii_hash_key",
+        "string",
+        None,
+        "Key for mask_pii=hash, 16 letters or more. Another key gives other hashes.",
+        secret=True,
+    ),
+    Setting(
+        "keep_unknown_fields",
+        "boolean",
+        False,
+        "Keep fields that Sentry sends and the tap does not know, in the column unknown_fields.",
     ),
 )
 
@@ -181,6 +220,11 @@ class Settings:
     min_events_per_issue: int
     max_events_per_issue: int | None
     fetch_event_details: bool
+    span_attributes: tuple[str, ...]
+    issues_full_pass_hours: float
+    mask_pii: str
+    pii_hash_key: str | None
+    keep_unknown_fields: bool
 
     @property
     def is_demo(self) -> bool:
@@ -213,6 +257,9 @@ class Settings:
         values["api_root"] = values.pop("base_url")
         for name in ("projects", "exclude_projects"):
             values[name] = frozenset(values[name] or ())
+        # The SDK cuts what stands in the environment at every comma, tags[price,number] as well.
+        attributes = re.findall(r"(?:\[[^\]]*\]|[^,])+", ",".join(values["span_attributes"] or ()))
+        values["span_attributes"] = tuple(dict.fromkeys(attributes))
         return cls(**values)
 
 
@@ -221,8 +268,10 @@ def _checked(setting: Setting, value: Any) -> Any:
     checked = _CHECKS[setting.type](setting, value)
     if setting.name == "base_url":
         return _api_root(checked)
+    if setting.choices and checked not in setting.choices:
+        raise ValueError(f"is {checked!r}: it must be one of {', '.join(setting.choices)}")
     if setting.secret and (any(c.isspace() for c in checked) or not checked.isascii()):
-        raise ValueError("holds a space, a line break or a letter that no token has")
+        raise ValueError("holds a space, a line break or a letter outside of ASCII")
     return checked
 
 
@@ -241,7 +290,7 @@ def _instant(_: Setting, value: Any) -> datetime:
 
 def _names(_: Setting, value: Any) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(name, (str, int)) for name in value):
-        raise ValueError('must be a list of slugs or ids, such as ["web", "api"]')
+        raise ValueError('must be a list of texts, such as ["web", "api"]')
     return [name for name in (str(name).strip() for name in value) if name]
 
 
@@ -297,6 +346,10 @@ def _contradictions(values: Mapping[str, Any]) -> list[str]:
         problems.append(
             "api_token is missing: create one in Sentry under Settings > Custom Integrations "
             f"(or try the demo with base_url https://{DEMO_HOST})"
+        )
+    if values["mask_pii"] == "hash" and len(values["pii_hash_key"] or "") < _SHORTEST_KEY:
+        problems.append(
+            f"mask_pii=hash needs pii_hash_key, a random text of {_SHORTEST_KEY} letters or more"
         )
     start, end = values["start_date"], values["end_date"]
     if start and end and start >= end:

@@ -16,6 +16,10 @@ ROOT = Path(__file__).parent.parent
 MELTANO = Path(sys.executable).parent / "meltano"
 
 
+# Columns that say nothing of when a row was read or loaded.
+_LASTING = "columns(c -> c not like '%_sdc_%' and c <> 'fullpassat')"
+
+
 @dataclass
 class Project:
     """A copy of the project; `output/` is its own, the plugins are installed once."""
@@ -48,7 +52,7 @@ class Project:
         shutil.rmtree(self.folder / "output", ignore_errors=True)
 
     def tables(self, schema: str = "sentry") -> dict[str, list[tuple[Any, ...]]]:
-        """All rows of each table, sorted, without the times at which they were loaded."""
+        """All rows of each table, sorted, without the times at which they were read and loaded."""
         with duckdb.connect(str(self.warehouse), read_only=True) as connection:
             names = connection.execute(
                 "select table_name from information_schema.tables where table_schema = ?", [schema]
@@ -56,7 +60,7 @@ class Project:
             return {
                 name: sorted(
                     connection.execute(
-                        f"select columns(c -> c not like '%_sdc_%') from {schema}.{name}"  # noqa: S608
+                        f"select {_LASTING} from {schema}.{name}"  # noqa: S608
                     ).fetchall(),
                     key=repr,
                 )

@@ -101,6 +101,7 @@ def sync(
     )
     for name, stream in tap.streams.items():
         stream.selected = not streams or name in streams
+    tap.setup_mapper()  # anew, for what is selected now
     change_tap(tap)
     try:
         tap.sync_all()

@@ -30,9 +30,7 @@ EVENT = record(
         "dateCreated": DATETIME,
         "crashFile": STRING,
         "metadata": OBJECT,
-        "sample_weight": described(
-            NUMBER, "Events of the issue that this row stands for; 1 without sampling."
-        ),
+        "sample_weight": described(NUMBER, "Events that this row stands for; 1 without sampling."),
         # Only with fetch_event_details:
         "dateReceived": DATETIME,
         "size": INTEGER,
@@ -54,3 +52,19 @@ EVENT = record(
     },
     keys=("projectID", "eventID"),
 )
+
+# Columns that Explore's table has as well, with its names for them, and those that it lacks or,
+# as `message`, fills otherwise.
+EXPLORED = {
+    "eventID": "id",
+    "id": "id",
+    "projectID": "project.id",
+    "groupID": "issue.id",
+    "event.type": "event.type",
+    "title": "title",
+    "location": "location",
+    "culprit": "culprit",
+    "platform": "platform",
+    "dateCreated": "timestamp",
+}
+NOT_EXPLORED = ("message", "user", "tags", "crashFile", "metadata")

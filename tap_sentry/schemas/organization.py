@@ -1,8 +1,17 @@
-"""Projects, teams and people of an organization."""
+"""An organization, its projects with their keys, environments, teams and people."""
 
 from __future__ import annotations
 
-from tap_sentry.schemas.types import ARRAY, BOOLEAN, DATETIME, INTEGER, OBJECT, STRING, record
+from tap_sentry.schemas.types import (
+    ARRAY,
+    BOOLEAN,
+    DATETIME,
+    INTEGER,
+    OBJECT,
+    STRING,
+    described,
+    record,
+)
 
 # In the project list and in the detail of one project alike.
 _PROJECT_COMMON = {
@@ -143,6 +152,59 @@ MEMBER = record(
         "inviteStatus": STRING,
         "inviterName": STRING,
         "externalUsers": ARRAY,
+    },
+    keys=("id",),
+)
+
+ORGANIZATION = record(
+    {
+        "id": STRING,
+        "slug": STRING,
+        "name": STRING,
+        "status": OBJECT,
+        "dateCreated": DATETIME,
+        "isEarlyAdopter": BOOLEAN,
+        "require2FA": BOOLEAN,
+        "allowMemberInvite": BOOLEAN,
+        "allowMemberProjectCreation": BOOLEAN,
+        "allowSuperuserAccess": BOOLEAN,
+        "hasAuthProvider": BOOLEAN,
+        "avatar": OBJECT,
+        "links": OBJECT,
+        "features": ARRAY,
+        "extraOptions": OBJECT,
+        "safeFields": ARRAY,
+        "sensitiveFields": ARRAY,
+        "access": ARRAY,
+        "onboardingTasks": ARRAY,
+    },
+    keys=("id",),
+)
+
+ENVIRONMENT = record(
+    {
+        "id": STRING,
+        "name": STRING,
+        "isHidden": described(BOOLEAN, "In every project that has it; added by the tap."),
+    },
+    keys=("id",),
+)
+
+# `secret` is left out on purpose; redaction.py removes the one inside `dsn`.
+PROJECT_KEY = record(
+    {
+        "id": STRING,
+        "projectId": INTEGER,
+        "name": STRING,
+        "label": STRING,
+        "public": described(STRING, "The part that clients show to everybody."),
+        "isActive": BOOLEAN,
+        "rateLimit": OBJECT,
+        "dsn": described(OBJECT, "Addresses to send to; all hold the public part only."),
+        "browserSdkVersion": STRING,
+        "dynamicSdkLoaderOptions": OBJECT,
+        "useCase": STRING,
+        "dateCreated": DATETIME,
     },
     keys=("id",),
 )

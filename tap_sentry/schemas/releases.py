@@ -1,4 +1,4 @@
-"""Releases: the row of the list and the detail of one version."""
+"""Releases: the row of the list, the detail of one version, its commits and its deploys."""
 
 from __future__ import annotations
 
@@ -50,4 +50,36 @@ RELEASE_DETAIL = record(
         ),
     },
     keys=("id",),
+)
+
+_CHANGED_AT = described(DATETIME, "The release's, see `release`; added by the tap.")
+
+RELEASE_COMMIT = record(
+    {
+        "version": described(STRING, "The release's; added by the tap."),
+        "id": described(STRING, "The commit's hash: hexadecimal digits."),
+        "message": STRING,
+        "dateCreated": DATETIME,
+        "author": OBJECT,
+        "repository": OBJECT,
+        "pullRequest": OBJECT,
+        "suspectCommitType": STRING,
+        "releases": ARRAY,
+        "changedAt": _CHANGED_AT,
+    },
+    keys=("version", "id"),
+)
+
+RELEASE_DEPLOY = record(
+    {
+        "version": described(STRING, "The release's; added by the tap."),
+        "id": described(STRING, "Digits."),
+        "environment": STRING,
+        "name": STRING,
+        "url": STRING,
+        "dateStarted": DATETIME,
+        "dateFinished": DATETIME,
+        "changedAt": _CHANGED_AT,
+    },
+    keys=("version", "id"),
 )

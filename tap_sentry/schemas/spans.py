@@ -11,6 +11,7 @@ from tap_sentry.schemas.types import (
     DATETIME,
     INTEGER,
     NUMBER,
+    OBJECT,
     STRING,
     described,
     record,
@@ -46,6 +47,10 @@ SPAN = record(
         **SPAN_FIELDS,
         "sample_weight": described(
             NUMBER, "Traces that this row's trace stands for; 1 without sampling."
+        ),
+        "attributes": described(OBJECT, "The setting `span_attributes`: values by name."),
+        "dataScanned": described(
+            STRING, "`partial` where Sentry gave a sample of the spans, otherwise `full`."
         ),
     },
     keys=("project.id", "trace", "id"),

@@ -1,6 +1,8 @@
-"""The three shapes of sync: pages, windows of time, and one request per parent.
+"""What all streams share, and the simplest of the three shapes of sync: pages.
 
-Only these hold control flow; a stream is a declaration on top of one of them.
+Only the shapes hold control flow; a stream is a declaration on top of one of them. Each gives units
+of work, which threads do ahead (see fetching.py) while the main thread writes what came before.
+The other shapes are requests per parent (fan_out.py) and windows of time (windowed.py).
 """
 
 from __future__ import annotations
@@ -8,34 +10,35 @@ from __future__ import annotations
 import abc
 import logging
 import sys
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from datetime import datetime, timedelta
-from functools import cached_property, partial
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from functools import cached_property
 from typing import Any, ClassVar
 
 from singer_sdk import Stream, Tap
 from singer_sdk.helpers.conform import TypeConformanceLevel
+from singer_sdk.singerlib import Catalog
 
 from tap_sentry import timestamps
+from tap_sentry.answers import Answer
 from tap_sentry.client import Params
-from tap_sentry.errors import (
-    NotAvailable,
-    OutsideRetention,
-    QueryTimeout,
-    SentryError,
-    SettingsError,
-    UnexpectedAnswer,
-)
-from tap_sentry.fetching import in_order
+from tap_sentry.errors import NotAvailable, SentryError, SettingsError
+from tap_sentry.fetching import Feed
 from tap_sentry.organization import Organization
 from tap_sentry.progress import Progress
-from tap_sentry.records import RecordFormat, Row
+from tap_sentry.records import UNKNOWN_FIELDS, RecordFormat, Row
 from tap_sentry.redaction import without_secrets
-from tap_sentry.replication import END_LAG, Window, window_to_sync
+from tap_sentry.schemas.types import OBJECT
 
 Context = Mapping[str, Any] | None
-# What a unit of work gives: its rows, why it was skipped, or None at the end of a partition.
-Fetched = list[Row] | NotAvailable | None
+
+# STATE is written after so many rows at least, so that it stays small beside them.
+ROWS_PER_STATE = 1000
+
+
+# What a unit of work gives: rows, why there are none, or a word to this stream's own `rows`.
+Fetched = list[Row] | NotAvailable | Any
+Units = Iterator[Callable[[], Fetched]]
 
 
 class SentryStream(Stream, abc.ABC):
@@ -43,8 +46,7 @@ class SentryStream(Stream, abc.ABC):
 
     # Rows come from RecordFormat in their schema's types.
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
-    # An interrupted run loses little, and STATE stays small beside the rows.
-    STATE_MSG_FREQUENCY = 1000
+    STATE_MSG_FREQUENCY = ROWS_PER_STATE
 
     path: ClassVar[str]
     one_row: ClassVar[str]
@@ -52,22 +54,25 @@ class SentryStream(Stream, abc.ABC):
     query: ClassVar[Params] = (("per_page", "100"),)
     holds_secrets: ClassVar[bool] = False
     primary_keys: ClassVar[tuple[str, ...]] = ("id",)
-    schema: ClassVar[dict[str, Any]]
+    # Fields that are no column on purpose; of any other one the run says that it is unknown.
+    left_out: ClassVar[tuple[str, ...]] = ()
+    schema: dict[str, Any]
 
     def __init__(self, tap: Tap, find_organization: Callable[[], Organization]) -> None:
         super().__init__(tap)
         self._find_organization = find_organization
-        self.record_format = RecordFormat(self.schema)
+        if tap.config.get("keep_unknown_fields") is True:
+            properties = {**self.schema["properties"], UNKNOWN_FIELDS: OBJECT}
+            self.schema = {**self.schema, "properties": properties}
+        self.record_format = RecordFormat(self.schema, self.left_out)
+        self.progress = Progress(self.name)
+        self._feed: Feed[Fetched] | None = None
         self._is_refused = False
 
     @cached_property
     def organization(self) -> Organization:
         """Found on first use: discovery needs neither settings nor network."""
         return self._find_organization()
-
-    @cached_property
-    def progress(self) -> Progress:
-        return Progress(self.name, self.organization.client.requests)
 
     @property
     def partitions(self) -> list[dict[str, Any]] | None:
@@ -78,13 +83,42 @@ class SentryStream(Stream, abc.ABC):
         # `window_to_sync` heeds start_date; the SDK's parser knows fewer forms of a date.
         return value
 
+    def apply_catalog(self, catalog: Catalog) -> None:
+        """Take a catalog over, but not its keys: what is read of a window hangs on ours."""
+        if entry := catalog.get_stream(self.name):
+            entry.key_properties = list(type(self).primary_keys)
+        super().apply_catalog(catalog)
+        for name in ("primary_keys", "replication_key"):
+            vars(self).pop(name, None)  # the class's own hold again
+
     def url(self, parent: Mapping[str, Any] | None = None) -> str:
         """The stream's path below /api/0, for one parent where there is one."""
         return self.path.format(organization=self.organization.slug, **(parent or {}))
 
+    def get(self, path: str, params: Params = ()) -> Answer:
+        """One answer; see `SentryClient.get`."""
+        answer = self.organization.client.get(path, params)
+        self._received(answer)
+        return answer
+
+    def pages(self, path: str, params: Params = ()) -> Iterator[Answer]:
+        """All pages of a listing; see `SentryClient.pages`."""
+        for answer in self.organization.client.pages(path, params):
+            self._received(answer)
+            yield answer
+
+    def listed(self, path: str, params: Params = ()) -> Iterator[Row]:
+        """The rows of all pages of a listing."""
+        for answer in self.pages(path, params):
+            yield from answer.rows
+
     def clean(self, row: Row) -> Row:
         """The columns of one row as Sentry sent it."""
-        return self.record_format(without_secrets(row) if self.holds_secrets else row)
+        if self.holds_secrets:
+            row = without_secrets(row)
+        if mask := self.organization.personal_data:
+            row = mask(row)
+        return self.record_format(row)
 
     def bookmark(self, partition: Context) -> datetime | None:
         """How far earlier runs have come, None on the first or if they did not read all of this.
@@ -119,168 +153,86 @@ class SentryStream(Stream, abc.ABC):
         if not isinstance(sys.exc_info()[1], SentryError):
             super().log(message, *args, level=level, **kwargs)
 
+    def told_plan(self) -> str:
+        """What a sync would ask of Sentry, as lines for a person; nothing where it is plain."""
+        return ""
+
+    def prepare(self) -> None:
+        """Read what the state says. In the main thread: no other one may touch the state."""
+
+    def start(self) -> Feed[Fetched]:
+        """Begin to fetch, in threads that only this stream's turn makes anybody wait for."""
+        try:
+            self.prepare()
+            units = self.units()
+        except NotAvailable as error:
+            self._refuse(error)
+            units = iter(())
+        self._feed = self.organization.feeds.feed(units)
+        return self._feed
+
+    @abc.abstractmethod
+    def units(self) -> Units:
+        """The work to be done, in the order of the rows to come."""
+
     def get_records(self, context: Context) -> Iterator[Row]:
-        """Clean rows, with the progress told on the way; a part Sentry refuses is skipped."""
+        """Clean rows; a part that Sentry refuses is skipped."""
         if self._is_refused:
             return
         with self.progress.running():
             try:
-                for row in self.rows(context):
-                    self.progress.count()
-                    yield row
+                yield from self.rows(context, self._feed or self.start())
             except NotAvailable as error:
-                self._is_refused = True
-                self.organization.skip(self.name, "the rest", error)
+                if self._feed:
+                    self._feed.close()  # what is still to come would be refused as well
+                self._refuse(error)
 
-    @abc.abstractmethod
-    def rows(self, context: Context) -> Iterator[Row]:
-        """Clean rows of one partition, in the order of the replication key where there is one."""
+    def rows(self, context: Context, feed: Feed[Fetched]) -> Iterator[Row]:
+        """Clean rows of one partition from the results of the units."""
+        for fetched in feed:
+            if isinstance(fetched, list):
+                yield from self.counted_in(fetched)
+
+    def counted_in(self, rows: list[Row]) -> Iterator[Row]:
+        """The rows, which count as read."""
+        self.progress.rows += len(rows)
+        yield from rows
 
     def log_sync_costs(self) -> None:
-        """Say what the stream brought; the SDK calls this for each stream once all are done."""
-        self.progress.log_result(self.record_format.misfits)
-        self.organization.close_stream()
+        """Nothing: the SDK calls this after runs that end well only; see `log_result`."""
+
+    def log_result(self) -> None:
+        """What the stream brought, and which columns and fields were not as expected."""
+        if self.progress.requests or self.progress.rows:
+            self.logger.info("%s", self.progress.result())
+        for column, count in self.record_format.misfits.items():
+            self.logger.warning(
+                "%s: %d values of %s were not of the column's type and are null",
+                self.name,
+                count,
+                column,
+            )
+        if unknown := self.record_format.unknown:
+            self.logger.info(
+                "%s: Sentry also sent the unknown fields %s; keep_unknown_fields %s",
+                self.name,
+                ", ".join(sorted(unknown)),
+                "keeps them" if UNKNOWN_FIELDS in self.schema["properties"] else "would keep them",
+            )
+
+    def _refuse(self, error: NotAvailable) -> None:
+        self._is_refused = True
+        part = "the rest" if self.progress.rows else "all"
+        self.organization.report.skip(self.name, part, error)
+
+    def _received(self, answer: Answer) -> None:
+        self.progress.answered()
+        if self._feed is not None:
+            self._feed.hold(answer.size)
 
 
 class PagedStream(SentryStream):
     """One listing, read whole every time."""
 
-    def rows(self, context: Context) -> Iterator[Row]:
-        yield from map(self.clean, self.organization.client.rows(self.url(), self.query))
-
-
-class FanOutStream(SentryStream):
-    """One request per parent. A parent that is gone meanwhile is skipped, the others are read."""
-
-    @abc.abstractmethod
-    def parents(self) -> Iterable[Row]:
-        """What fills the path, one after the other, in the order of the rows to come."""
-
-    def rows(self, context: Context) -> Iterator[Row]:
-        units = (partial(self._fetch, parent) for parent in self.parents())
-        for fetched in in_order(units, workers=self.organization.settings.max_concurrency):
-            if isinstance(fetched, NotAvailable):
-                if self.replication_key and not fetched.is_gone:
-                    raise fetched  # later rows would move the bookmark past this one
-                self.organization.skip(self.name, "a parent", fetched)
-            else:
-                yield fetched
-
-    def probe(self) -> None:
-        for parent in self.parents():
-            self.organization.client.get(self.url(parent), self.query)
-            return
-
-    def _fetch(self, parent: Row) -> Row | NotAvailable:
-        try:
-            answer = self.organization.client.get(self.url(parent), self.query)
-        except NotAvailable as error:
-            return error
-        return self.clean({**answer.rows[0], **parent.get("columns", {})})
-
-
-class WindowedStream(SentryStream):
-    """Windows of time, oldest first, sorted inside: a killed run goes on where it stopped."""
-
-    is_sorted = True
-    # The look-back reads rows again that lie before the bookmark.
-    check_sorted = False
-    replication_key: ClassVar[str]
-    end_lag: ClassVar[timedelta] = END_LAG
-    # Whether Sentry forgets these rows after its retention.
-    expires: ClassVar[bool] = True
-
-    _fetched: Generator[Fetched, None, None]
-
-    @abc.abstractmethod
-    def windows(self, whole: Window, partition: Context) -> Iterable[Window]:
-        """The window of one partition, cut into parts that are read and sorted as one."""
-
-    @abc.abstractmethod
-    def fetch(self, window: Window, partition: Context) -> list[Row]:
-        """The rows of one window as Sentry sent them, in any order."""
-
-    @property
-    def lookback(self) -> timedelta:
-        return timedelta(minutes=self.organization.settings.lookback_minutes)
-
-    def whole_window(self, partition: Context) -> Window | None:
-        """What this run has to read of a partition, None if nothing."""
-        return window_to_sync(
-            self.bookmark(partition),
-            lookback=self.lookback,
-            now=self.organization.now,
-            end_lag=self.end_lag,
-            expires=self.expires,
-            settings=self.organization.settings,
-        )
-
-    def rows(self, context: Context) -> Iterator[Row]:
-        partitions = self._partitions()
-        if context == partitions[0]:
-            self._refused: list[Context] = []
-            # One pool fetches ahead over all partitions, although the SDK asks for one at a time.
-            self._fetched = in_order(
-                self._units(partitions), workers=self.organization.settings.max_concurrency
-            )
-        for fetched in self._fetched:
-            if fetched is None:
-                if context == partitions[-1]:
-                    self._fetched.close()
-                return
-            if isinstance(fetched, NotAvailable):
-                # Newer windows may have been read meanwhile; the bookmark must not pass this one.
-                if context not in self._refused:
-                    self._refused.append(context)
-                    self.organization.skip(self.name, str(dict(context or {})), fetched)
-            elif context not in self._refused:
-                yield from fetched
-        raise UnexpectedAnswer(f"{self.name} ended before all its partitions were read; run again")
-
-    def probe(self) -> None:
-        end = self.organization.now.replace(microsecond=0)
-        self.fetch(Window(end - timedelta(minutes=1), end), self._partitions()[0])
-
-    def _partitions(self) -> list[Context]:
-        return [*(self.partitions or ())] or [None]
-
-    def _units(self, partitions: Iterable[Context]) -> Iterator[Callable[[], Fetched]]:
-        for partition in partitions:
-            whole = self.whole_window(partition)
-            for window in self.windows(whole, partition) if whole else ():
-                if partition in self._refused:
-                    break
-                yield partial(self._fetch_clean, window, partition)
-            yield lambda: None
-
-    def _fetch_clean(self, window: Window, partition: Context) -> Fetched:
-        """The clean rows of a window, sorted, or why Sentry would not give them."""
-        try:
-            rows = map(self.clean, self._fetch_in_parts(window, partition))
-            # Older servers do not know start and end, and send what lies outside as well.
-            start, end = timestamps.text(window.start), timestamps.text(window.end)
-            return self.ordered(
-                row for row in rows if start <= (row[self.replication_key] or start) < end
-            )
-        except NotAvailable as error:
-            return error
-
-    def ordered(self, rows: Iterable[Row]) -> list[Row]:
-        """The rows of one window without repeats, by replication key."""
-        by_key = {tuple(row[key] for key in self.primary_keys): row for row in rows}
-        return sorted(by_key.values(), key=lambda row: row[self.replication_key] or "")
-
-    def _fetch_in_parts(self, window: Window, partition: Context) -> list[Row]:
-        try:
-            return self.fetch(window, partition)
-        except OutsideRetention:
-            return []
-        except QueryTimeout:
-            if window.is_smallest:
-                raise
-            older, newer = window.halves()
-            self.logger.info("Asking for %s in two halves after a query timeout", self.name)
-            return [
-                *self._fetch_in_parts(older, partition),
-                *self._fetch_in_parts(newer, partition),
-            ]
+    def units(self) -> Units:
+        yield lambda: [self.clean(row) for row in self.listed(self.url(), self.query)]

@@ -1,17 +1,27 @@
-"""Releases, and the detail of those that changed."""
+"""Releases; detail, commits and deploys of those that changed."""
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
+from typing import ClassVar
 from urllib.parse import quote
 
 from tap_sentry import timestamps
-from tap_sentry.organization import Organization
+from tap_sentry.client import Params
+from tap_sentry.errors import NotAvailable
 from tap_sentry.records import Row
 from tap_sentry.replication import END_LAG, SENTRYS_BEGINNING, Window, window_to_sync
-from tap_sentry.schemas.releases import RELEASE_DETAIL, RELEASE_ROW
-from tap_sentry.streams.base import Context, FanOutStream, WindowedStream
+from tap_sentry.schemas.releases import (
+    RELEASE_COMMIT,
+    RELEASE_DEPLOY,
+    RELEASE_DETAIL,
+    RELEASE_ROW,
+)
+from tap_sentry.streams.base import Context, SentryStream
+from tap_sentry.streams.fan_out import FanOutStream
+from tap_sentry.streams.windowed import WindowedStream
 
 _LIST = "/organizations/{organization}/releases/"
 
@@ -39,33 +49,29 @@ class Releases(WindowedStream):
         return [whole]
 
     def fetch(self, window: Window, partition: Context) -> list[Row]:
-        return list(listed(self.organization, window))
+        return list(created_in(self, window))
 
 
-class Release(FanOutStream):
-    """Detail of the releases that changed since the last run.
+class ChangedReleases(FanOutStream, abc.ABC):
+    """Something about each release that changed since the last run.
 
     Any release may change, however old: all are listed each time, a hundred per request.
-
-    https://docs.sentry.io/api/releases/retrieve-an-organizations-release/
     """
 
-    name = "release"
-    one_row = "detail of a release that changed"
-    path = "/organizations/{organization}/releases/{version}/"
     scope = "project:read"
-    query = ()
+    query: ClassVar[Params] = (("per_page", "100"),)
     replication_key = "changedAt"
     is_sorted = True
     check_sorted = False
-    schema = RELEASE_DETAIL
+
+    # A field of the list that is 0 where there is nothing to ask for.
+    count: ClassVar[str | None] = None
 
     def parents(self) -> Iterator[Row]:
-        """Path and `changedAt` of each release, the one that changed longest ago first."""
+        """Path and columns of each release, the one that changed longest ago first."""
         settings = self.organization.settings
         window = window_to_sync(
             None,
-            lookback=timedelta(0),
             now=self.organization.now,
             end_lag=END_LAG,
             expires=False,
@@ -73,22 +79,71 @@ class Release(FanOutStream):
         )
         if window is None:
             return
-        bookmark = self.bookmark(None)
         lookback = timedelta(minutes=settings.lookback_minutes)
-        since = timestamps.text(bookmark - lookback) if bookmark else ""
+        since = timestamps.text(self.bookmarked - lookback) if self.bookmarked else ""
         # People set dates of releases and deploys by hand; the bookmark must not go ahead of us.
         now = timestamps.text(self.organization.now)
         changed = {
-            (min(changed_at(row), now), row["version"]) for row in listed(self.organization, window)
+            (min(changed_at(row), now), row["version"])
+            for row in created_in(self, window)
+            if self.count is None or row.get(self.count) != 0
         }
         for at, version in sorted(changed):
             if at >= since:
                 # Versions hold @, +, spaces and the like.
-                yield {"version": quote(version, safe=""), "columns": {"changedAt": at}}
+                path = quote(version, safe="")
+                yield {"version": path, "columns": {"version": version, "changedAt": at}}
 
 
-def listed(organization: Organization, window: Window) -> Iterator[Row]:
-    """The releases created since a window's start, open and archived, newest first.
+class Release(ChangedReleases):
+    """Detail of the releases that changed since the last run.
+
+    https://docs.sentry.io/api/releases/retrieve-an-organizations-release/
+    """
+
+    name = "release"
+    one_row = "detail of a release that changed"
+    path = "/organizations/{organization}/releases/{version}/"
+    query = ()
+    schema = RELEASE_DETAIL
+
+
+class ReleaseCommits(ChangedReleases):
+    """Commits of the releases that changed since the last run.
+
+    https://docs.sentry.io/api/releases/list-an-organization-releases-commits/
+    """
+
+    name = "release_commits"
+    one_row = "commit of a release"
+    path = "/organizations/{organization}/releases/{version}/commits/"
+    selected_by_default = False
+    primary_keys = ("version", "id")
+    schema = RELEASE_COMMIT
+    count = "commitCount"
+
+
+class ReleaseDeploys(ChangedReleases):
+    """Deploys of the releases that changed since the last run.
+
+    https://docs.sentry.io/api/releases/list-a-releases-deploys/
+    """
+
+    name = "release_deploys"
+    one_row = "deploy of a release"
+    path = "/organizations/{organization}/releases/{version}/deploys/"
+    selected_by_default = False
+    primary_keys = ("version", "id")
+    schema = RELEASE_DEPLOY
+    count = "deployCount"
+
+    def refusal(self, error: NotAvailable) -> NotAvailable:
+        # Sentry refuses deploys of single releases that it lists: no reason to stop at them.
+        return NotAvailable(str(error), is_gone=True)
+
+
+def created_in(stream: SentryStream, window: Window) -> Iterator[Row]:
+    """The releases created in a window, or nobody knows when, newest first; archived ones too.
 
     Sentry may cut `start` to its retention of events, which releases outlive: paging stops by
     itself at the first one that is older.
@@ -96,9 +151,10 @@ def listed(organization: Organization, window: Window) -> Iterator[Row]:
     params = [
         ("per_page", "100"),
         ("status", ""),  # left out, Sentry would send open releases only
-        *organization.project_params,
+        *stream.organization.project_params,
     ]
-    for row in organization.client.rows(_LIST.format(organization=organization.slug), params):
+    path = _LIST.format(organization=stream.organization.slug)
+    for row in stream.listed(path, params):
         created = created_at(row)
         if created is not None and created < window.start:
             return

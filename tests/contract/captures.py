@@ -29,20 +29,28 @@ FILES = {
     "teams": ("team.json",),
     "releases": ("release.json",),
     "release": ("release.json",),
+    "monitors": ("monitor.json",),
+    "monitor_checkins": ("monitor-checkins.json",),
+    "issue_detail": ("issue.json", "csp-issue.json"),
+    "release_commits": ("release-commits.json",),
+    "release_deploys": ("release-deploys.json",),
 }
 
 OF_NO_STREAM = {
-    "organization.json": "says where an organization lives; see test_captures",
+    "organization.json": "says where an organization lives, and little else; see test_captures",
     "events-errors.json": "counts of errors by issue, which no stream reads",
-    "monitor.json": "monitors are no stream yet",
-    "monitor-checkins.json": "check-ins are no stream yet",
-    "release-commits.json": "commits are no stream yet",
-    "release-deploys.json": "deploys are no stream yet",
     "tags.json": "names of tags, which no stream reads",
 }
 
-# The recorded query asked for the project's slug only; the tap asks for its id, a key of spans.
-_ASKED_FOR_TOO: dict[str, dict[str, Any]] = {"spans": {"project.id": 4509062593708032}}
+_OF_A_RELEASE = {"version": "cf-mcp@1.0.0, build 7", "changedAt": "2025-04-14T02:00:00Z"}
+# What the tap adds to the rows of a parent, or asks for: the recorded query of spans asked for the
+# project's slug only, the tap asks for its id, a key of spans.
+_ADDED: dict[str, dict[str, Any]] = {
+    "spans": {"project.id": 4509062593708032},
+    "monitor_checkins": {"monitorId": "4509100000000001", "monitorSlug": "nightly-import"},
+    "release_commits": _OF_A_RELEASE,
+    "release_deploys": _OF_A_RELEASE,
+}
 
 
 def read(file: str) -> Any:
@@ -53,9 +61,7 @@ def read(file: str) -> Any:
 def records_by_stream() -> dict[str, list[dict[str, Any]]]:
     """The captured rows of each stream, as Sentry sent them."""
     return {
-        stream: [
-            {**row, **_ASKED_FOR_TOO.get(stream, {})} for file in files for row in _rows(read(file))
-        ]
+        stream: [{**row, **_ADDED.get(stream, {})} for file in files for row in _rows(read(file))]
         for stream, files in FILES.items()
     }
 

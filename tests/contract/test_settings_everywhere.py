@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
+from tap_sentry.about import is_default
 from tap_sentry.settings import ENVIRONMENT_PREFIX, SETTINGS, Setting
 from tap_sentry.streams import STREAMS, SentryStream
+from tap_sentry.tap import TapSentry
 
 ROOT = Path(__file__).parents[2]
 
@@ -101,6 +103,32 @@ class TestMeltano:
         (tap,) = demo["config"]["plugins"]["extractors"]
         assert meltano()["default_environment"] == "demo"
         assert tap["config"]["base_url"].startswith("https://demo.invalid")
+
+
+class TestSelection:
+    """The same streams with Meltano and without it: in the code, the catalog and meltano.yml."""
+
+    defaults = tuple(vars(stream)["name"] for stream in STREAMS if is_default(stream))
+
+    def test_of_meltano_is_one_pattern_per_stream_that_is_selected_by_default(self) -> None:
+        assert extractor()["select"] == [f"{name}.*" for name in self.defaults]
+
+    def test_of_the_catalog_marks_the_same_ones(self) -> None:
+        catalog = TapSentry(config={}, validate_config=False).catalog_dict
+        marked = {
+            stream["tap_stream_id"]: [
+                (entry["metadata"]["selected-by-default"], entry["metadata"]["selected"])
+                for entry in stream["metadata"]
+                if not entry["breadcrumb"]
+            ]
+            for stream in catalog["streams"]
+        }
+        assert marked == {
+            vars(stream)["name"]: [(is_default(stream), is_default(stream))] for stream in STREAMS
+        }
+
+    def test_leaves_some_out(self) -> None:
+        assert 0 < len(self.defaults) < len(STREAMS)
 
 
 class TestExampleOfEnvironment:

@@ -14,6 +14,7 @@ import pytest
 from tap_sentry.streams.releases import changed_at
 from tests.contract.captures import FILES, needs_captures, records_by_stream
 from tests.contract.test_captures import stream_named
+from tests.contract.test_transform_covers_streams import STAGED
 from tests.e2e.test_transform import Warehouse
 from tests.plugins import Loaded, Target, record, schema, state
 
@@ -31,6 +32,9 @@ KEYS = {
     "releases": {"version": "release_version"},
     "release": {"id": "release_id"},
 }
+
+# Loaded, and read by nothing in staging; see tests/contract/test_transform_covers_streams.py.
+LOADED_ONLY = [name for name in FILES if name not in STAGED]
 
 # The columns of staging that hold a time, and the fields it comes from, the best first.
 TIMES: dict[str, dict[str, tuple[str, ...]]] = {
@@ -183,7 +187,7 @@ def passed(
     return Passed(sent, loaded, statuses, warehouse)
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", KEYS)
 class TestEveryStream:
     def test_has_as_many_rows_at_every_stage(self, passed: Passed, name: str) -> None:
         count = len(passed.sent[name])
@@ -212,6 +216,21 @@ class TestEveryStream:
     def test_has_no_other_times_in_staging(self, passed: Passed, name: str) -> None:
         times = {column for column in passed.staged(name)[0] if column.endswith("_at")}
         assert times == {*TIMES[name], "loaded_at"}
+
+
+@pytest.mark.parametrize("name", LOADED_ONLY)
+class TestStreamsWithoutStaging:
+    def test_are_loaded_whole_with_their_keys_and_times(self, passed: Passed, name: str) -> None:
+        stream, sent = stream_named(name), passed.sent[name]
+        keys = stream.primary_keys
+        raw = {tuple(str(row[key.lower()]) for key in keys): row for row in passed.raw(name)}
+        assert raw.keys() == {tuple(str(row[key]) for key in keys) for row in sent}
+        assert len(raw) == len(passed.raw(name)) == len(sent)
+        for row in sent:
+            loaded = raw[tuple(str(row[key]) for key in keys)]
+            for field, column in stream.schema["properties"].items():
+                if column.get("format") == "date-time":
+                    assert loaded[field.lower()] == in_utc(row.get(field)), field
 
 
 class TestLoad:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
 
 from tap_sentry.demo import DemoSentry, StallForever, Unauthorized, World, serve
-from tests.sync import NOW
+from tap_sentry.streams import STREAMS
 
+# The command knows no other clock than the machine's; the world stands still beside it.
+NOW = datetime.now(timezone.utc)
 TOKEN = "sntryu_0123456789abcdef"
 SCOPES = ("org:read", "project:read", "event:read", "member:read", "team:read")
 
@@ -90,10 +94,10 @@ class TestWrongSettings:
 class TestEnd:
     def test_comes_at_once_though_other_threads_still_wait_for_sentry(self) -> None:
         world = World(clock=lambda: NOW)
-        first, last = world.projects()[0].id, world.projects()[-1].id
+        first = world.projects()[0].id
         script = (
             Unauthorized(path=f"*/{first}/events/", at=5, times=1000),
-            StallForever(path=f"*/{last}/events/"),
+            StallForever(path="*/workflows/"),  # asked for at once, and last to be written
         )
         with serve(DemoSentry(world, limits=None, faults=script)) as url:
             # The run would outlast the test's patience if it waited for the silent request.
@@ -106,7 +110,7 @@ class TestCheck:
     def test_says_that_all_is_well(self, sentry: str) -> None:
         finished = tap("--test", base_url=sentry, api_token=TOKEN)
         assert finished.returncode == 0, finished.stderr
-        assert finished.stdout.count(" ok\n") == 9
+        assert finished.stdout.count(" ok\n") == len(STREAMS)
 
     def test_names_the_scope_that_a_stream_lacks(self, sentry: str) -> None:
         finished = tap("--test", base_url=sentry, api_token="sntryu_narrow")
@@ -131,14 +135,15 @@ class TestLogs:
 
     def test_end_with_the_requests_that_were_needed(self, sentry: str) -> None:
         finished = tap(base_url=sentry, api_token=TOKEN, projects='["payments"]')
-        assert "Sync finished: " in finished.stderr
-        assert "spans: done, " in finished.stderr
+        assert re.search(r"Sync finished after .+: \d+ requests \(.*explore \d+", finished.stderr)
+        assert re.search(r"spans: [\d,]+ rows, \d+ requests \(planned: ", finished.stderr)
 
 
 class TestSinger:
     def test_discovers_without_settings_or_network(self) -> None:
         catalog = json.loads(tap("--discover").stdout)
-        assert len(catalog["streams"]) == 9
+        names = {stream["tap_stream_id"] for stream in catalog["streams"]}
+        assert names == {vars(stream)["name"] for stream in STREAMS}
 
     def test_reads_only_what_the_catalog_selects_and_goes_on_from_the_state(
         self, sentry: str, tmp_path: Path

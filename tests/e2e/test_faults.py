@@ -18,7 +18,10 @@ def run(*fault: Any, streams: tuple[str, ...] = STREAMS, **options: Any) -> Mess
     time = FakeTime()
     # The world stands still, so that runs that waited differ in nothing else.
     sentry = DemoSentry(
-        World(clock=lambda: NOW), limit_clock=time.clock, sleep=time.sleep, faults=fault
+        World(clock=lambda: NOW, scale=0.3),
+        limit_clock=time.clock,
+        sleep=time.sleep,
+        faults=fault,
     )
     return sync(sentry, *streams, time=time, **options)
 
@@ -65,8 +68,8 @@ class TestStopsTheRun:
         assert not messages.records
 
     def test_a_token_that_is_revoked_in_mid_run_leaves_the_bookmark_right(self) -> None:
-        fault = faults.Unauthorized(at=150, times=1000)
-        broken = run(fault, streams=("spans",), raises=[AuthError])
+        fault = faults.Unauthorized(at=50, times=1000)
+        broken = run(fault, streams=("spans",), raises=[AuthError], max_concurrency=1)
         assert isinstance(broken.error, AuthError)
         assert len(broken.records["spans"]) > 0
         resumed = run(streams=("spans",), state=broken.states[-1])

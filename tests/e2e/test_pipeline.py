@@ -6,13 +6,16 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import duckdb
 import psutil
 import pytest
 
+from tap_sentry.about import is_default
 from tap_sentry.demo import DemoSentry, World, serve
+from tap_sentry.streams import STREAMS
 from tests import project
 from tests.project import Project
 
@@ -40,7 +43,15 @@ def sentry(meltano: Project) -> Iterator[tuple[Sentry, dict[str, str]]]:
     meltano.reset()
     source = Sentry()
     with serve(source.demo) as url:
-        yield source, {"TAP_SENTRY_BASE_URL": url, "TAP_SENTRY_API_TOKEN": "sntryu_test"}
+        yield (
+            source,
+            {
+                "TAP_SENTRY_BASE_URL": url,
+                "TAP_SENTRY_API_TOKEN": "sntryu_test",
+                # What the world brings after a run is late by the machine's clock.
+                "TAP_SENTRY_LOOKBACK_MINUTES": "240",
+            },
+        )
 
 
 class TestRun:
@@ -51,12 +62,12 @@ class TestRun:
         first = meltano.meltano(*RUN, **environment)
         assert first.returncode == 0, first.stdout[-4000:]
         before = counts(meltano)
-        assert before == source.demo.world.counts()
+        assert before == expected_counts(source.demo.world)
         assert "sntryu_test" not in first.stdout
         source.now += timedelta(hours=2, minutes=50)
         second = meltano.meltano(*RUN, **environment)
         assert second.returncode == 0, second.stdout[-4000:]
-        found, expected = counts(meltano), source.demo.world.counts()
+        found, expected = counts(meltano), expected_counts(source.demo.world)
         assert found["spans"] > before["spans"]
         # What Sentry forgot meanwhile stays in the warehouse.
         assert all(found[stream] >= expected[stream] for stream in expected)
@@ -91,7 +102,7 @@ class TestRun:
         assert "open in another process" in refused.stdout
         assert "Traceback" not in refused.stdout
         assert meltano.meltano(*RUN, **environment).returncode == 0
-        assert counts(meltano) == source.demo.world.counts()
+        assert counts(meltano) == expected_counts(source.demo.world)
 
     def test_a_wrong_setting_is_one_clear_line(
         self, meltano: Project, sentry: tuple[Sentry, dict[str, str]]
@@ -157,6 +168,31 @@ class TestRealSentry:
         assert "Traceback" not in ran.stdout
 
 
+class TestSelection:
+    def test_one_more_stream_is_selected_by_one_command(
+        self, sentry: tuple[Sentry, dict[str, str]], tmp_path: Path
+    ) -> None:
+        mine = project.copy(tmp_path)
+        selected = mine.meltano("select", "tap-sentry", "replays", "*")
+        assert selected.returncode == 0, selected.stdout[-4000:]
+        ran = mine.meltano("run", "tap-sentry", "target-duckdb", **sentry[1])
+        assert ran.returncode == 0, ran.stdout[-4000:]
+        world = sentry[0].demo.world
+        assert counts(mine) == expected_counts(world) | {"replays": world.counts()["replays"]}
+
+    def test_may_stand_in_the_env_file(
+        self, meltano: Project, sentry: tuple[Sentry, dict[str, str]]
+    ) -> None:
+        env_file = meltano.folder / ".env"
+        env_file.write_text('TAP_SENTRY__SELECT=\'["projects.*", "replays.*"]\'\n')
+        try:
+            ran = meltano.meltano("run", "tap-sentry", "target-duckdb", **sentry[1])
+        finally:
+            env_file.unlink()
+        assert ran.returncode == 0, ran.stdout[-4000:]
+        assert counts(meltano).keys() == {"projects", "replays"}
+
+
 class TestSchedule:
     def test_is_listed_and_runs_by_its_name(
         self, meltano: Project, sentry: tuple[Sentry, dict[str, str]]
@@ -165,7 +201,13 @@ class TestSchedule:
         assert "sentry-hourly" in listed.stdout
         ran = meltano.meltano("schedule", "run", "sentry-hourly", **sentry[1])
         assert ran.returncode == 0, ran.stdout[-4000:]
-        assert counts(meltano) == sentry[0].demo.world.counts()
+        assert counts(meltano) == expected_counts(sentry[0].demo.world)
+
+
+def expected_counts(world: World) -> dict[str, int]:
+    """The rows of the streams that meltano.yml selects."""
+    defaults = {vars(stream)["name"] for stream in STREAMS if is_default(stream)}
+    return {name: rows for name, rows in world.counts().items() if name in defaults}
 
 
 def counts(meltano: Project) -> dict[str, int]:

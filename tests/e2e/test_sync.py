@@ -16,11 +16,24 @@ from tap_sentry.streams import STREAMS
 from tests.sync import NOW, FakeTime, Messages, sync
 
 NAMES = {vars(stream)["name"] for stream in STREAMS}
+USUAL = (
+    "projects",
+    "project_detail",
+    "issues",
+    "events",
+    "spans",
+    "teams",
+    "users",
+    "releases",
+    "release",
+)
+# Of the demo's usual size, so that a test takes a second or less.
+SCALE = 0.3
 
 
 def demo(time: FakeTime) -> DemoSentry:
     """A demo without rate limits, so that its clock moves only when the test moves it."""
-    return DemoSentry(World(clock=time.now), limits=None)
+    return DemoSentry(World(clock=time.now, scale=SCALE), limits=None)
 
 
 def is_recent(release: dict[str, Any]) -> bool:
@@ -32,15 +45,16 @@ def is_recent(release: dict[str, Any]) -> bool:
 def first() -> Messages:
     """With Sentry's limits, by the clock that the tap sleeps by."""
     time = FakeTime()
-    world = World(clock=lambda: NOW)
+    world = World(clock=lambda: NOW, scale=SCALE)
     return sync(DemoSentry(world, limit_clock=time.clock, sleep=time.sleep), time=time)
 
 
 class TestFirstSync:
     def test_brings_as_many_rows_of_each_stream_as_the_world_has(self, first: Messages) -> None:
-        expected = World(clock=lambda: NOW - timedelta(minutes=5)).counts()
-        found = {name: len(first.rows(name)) for name in first.schemas}
-        assert found == expected
+        expected = World(clock=lambda: NOW - timedelta(minutes=5), scale=SCALE).counts()
+        found = {name: len(first.rows(name)) for name in expected if name in NAMES}
+        assert found == {name: rows for name, rows in expected.items() if name in NAMES}
+        assert {"projects", "issues", "events", "spans", "releases", "users"} <= found.keys()
 
     def test_sends_no_row_twice(self, first: Messages) -> None:
         for name, records in first.records.items():
@@ -79,10 +93,10 @@ class TestSecondSync:
     def test_needs_few_requests_when_nothing_happened(self) -> None:
         time = FakeTime()
         sentry = demo(time)
-        state = sync(sentry, time=time).states[-1]
+        state = sync(sentry, *USUAL, time=time).states[-1]
         before = len(sentry.requests)
         time.now_s += 60
-        sync(sentry, state=state, time=time)
+        sync(sentry, *USUAL, state=state, time=time)
         requests = sentry.requests[before:]
         projects = len(sentry.world.projects())
         print(f"quiet run: {len(requests)} requests for {projects} projects")
@@ -91,10 +105,10 @@ class TestSecondSync:
     def test_brings_what_is_new_and_the_union_is_all(self) -> None:
         time = FakeTime()
         sentry = demo(time)
-        first = sync(sentry, time=time)
+        first = sync(sentry, "events", "spans", time=time)
         time.now_s += 3 * 86400
-        second = sync(sentry, time=time, state=first.states[-1])
-        fresh = sync(sentry, time=time)
+        second = sync(sentry, "events", "spans", time=time, state=first.states[-1])
+        fresh = sync(sentry, "events", "spans", time=time)
         for name in ("events", "spans"):
             union = {**first.rows(name), **second.rows(name)}
             # The first sync also holds what Sentry has forgotten meanwhile.
@@ -204,11 +218,14 @@ class TestSampling:
         assert once.rows("events") == again.rows("events")
         assert len(once.rows("events")) > 0
 
-    def test_weights_add_up_to_all_events(self, first: Messages) -> None:
+    def test_weights_add_up_to_all_events_until_the_last_whole_hour(self, first: Messages) -> None:
         sampled = sync(demo(FakeTime()), "events", sample_fraction=0.1, min_events_per_issue=1)
         weights = sum(row["sample_weight"] for row in sampled.records["events"])
-        assert round(weights) == len(first.records["events"])
-        assert len(sampled.records["events"]) < 0.5 * len(first.records["events"])
+        # Events of the hour before may still come late; the next run judges them.
+        end = timestamps.text(NOW - timedelta(hours=1))
+        judged = [row for row in first.records["events"] if row["dateCreated"] < end]
+        assert round(weights) == len(judged)
+        assert len(sampled.records["events"]) < 0.5 * len(judged)
 
     def test_keeps_traces_whole(self, first: Messages) -> None:
         sampled = sync(demo(FakeTime()), "spans", sample_fraction=0.25)

@@ -16,7 +16,8 @@ import requests
 from requests import PreparedRequest
 from requests.adapters import HTTPAdapter
 
-from tap_sentry.client import Answer, SentryClient
+from tap_sentry.answers import Answer
+from tap_sentry.client import SentryClient
 from tap_sentry.errors import (
     AuthError,
     NotAvailable,
@@ -412,6 +413,11 @@ class TestBody:
     @pytest.mark.parametrize("body", ['"text"', "17", "null", "[1, 2]", '[{"id": 1}, null]'])
     def test_without_objects_stops(self, body: str) -> None:
         assert isinstance(failing(Scripted(Reply(200, body))), UnexpectedAnswer)
+
+    @pytest.mark.parametrize("body", [[], ROWS, {"data": []}, '[{"name": "ä"}]'])
+    def test_tells_its_length_in_bytes(self, body: Any) -> None:
+        reply = Reply(200, body)
+        assert client(Scripted(reply)).get(PATH).size == len(reply.content)
 
     def test_that_is_a_web_page_means_no_api_path(self) -> None:
         page = Reply(200, "<html>", {"Content-Type": "text/html; charset=utf-8"})

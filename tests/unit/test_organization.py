@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-import json
-import logging
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,12 +19,10 @@ API = {"id": "12", "slug": "api"}
 OLD = {"id": "13", "slug": "old"}
 
 
-def organization(transport: Scripted, *, stream_count: int = 1, **config: Any) -> Organization:
+def organization(transport: Scripted, **config: Any) -> Organization:
     given = settings(**config)
     clock = Clock()
-    return Organization(
-        client(transport, clock=clock, given=given), given, now=NOW, stream_count=stream_count
-    )
+    return Organization(client(transport, clock=clock, given=given), given, now=NOW)
 
 
 def acme(**config: Any) -> Organization:
@@ -213,45 +210,58 @@ class TestProjectParams:
             acme(**config).project_params  # noqa: B018
 
 
-class TestSkipped:
-    def test_is_told_at_once_and_at_the_end(self, caplog: pytest.LogCaptureFixture) -> None:
-        caplog.set_level(logging.INFO, logger="tap-sentry")
-        found = acme(stream_count=2)
-        found.skip("release", "/organizations/acme/releases/1/", NotAvailable("GET answered 404"))
-        assert len(caplog.messages) == 1
-        found.close_stream()
-        assert len(caplog.messages) == 1
-        found.close_stream()
-        line = "/organizations/acme/releases/1/ of release: GET answered 404"
-        assert [text for text in caplog.messages if line in text] == [
-            f"Skipped {line}",
-            f"Skipped: {line}",
-        ]
+class TestCoverage:
+    def test_names_the_organization_and_all_projects_in_one_word(self) -> None:
+        assert acme().coverage == "acme:-1"
 
-    def test_nothing_is_not_told(self, caplog: pytest.LogCaptureFixture) -> None:
-        acme().close_stream()
-        assert not any(record.levelno >= logging.WARNING for record in caplog.records)
+    def test_names_the_chosen_projects_whatever_their_order(self) -> None:
+        first, second = acme(projects=["web", "12"]), acme(projects=["api", "11"])
+        assert first.coverage == second.coverage == "acme:11,12"
 
 
-class TestClosingTheLastStream:
-    def test_tells_what_the_run_needed(self, caplog: pytest.LogCaptureFixture) -> None:
-        caplog.set_level(logging.INFO)
-        transport = Scripted(Reply(502), Reply(200, ACME), Reply(200, [API]))
+class TestResolving:
+    def test_asks_once_for_what_many_threads_will_want(self) -> None:
+        transport = routed(
+            {
+                "/organizations/acme/": Reply(200, ACME),
+                "/organizations/acme/projects/": Reply(200, [API, WEB]),
+            }
+        )
         found = organization(transport, organization="acme")
-        assert found.projects
-        found.close_stream()
-        told = next(text for text in caplog.messages if text.startswith("Sync finished"))
-        assert "3 requests (default 3), 1 retried" in told
-        assert "0 parts skipped" in told
+        found.resolve()
+        assert len(transport.requests) == 2
+        with ThreadPoolExecutor(4) as pool:
+            slugs = [pool.submit(lambda: (found.slug, found.projects)) for _ in range(20)]
+        assert {slug.result()[0] for slug in slugs} == {"acme"}
+        assert len(transport.requests) == 2
 
-    def test_gives_a_metric_for_each_endpoint(self, caplog: pytest.LogCaptureFixture) -> None:
-        caplog.set_level(logging.INFO)
+    def test_leaves_it_to_the_streams_to_say_that_projects_cannot_be_read(self) -> None:
+        found = organization(
+            routed(
+                {
+                    "/organizations/acme/": Reply(200, ACME),
+                    "/organizations/acme/projects/": Reply(403, {"detail": "no"}),
+                }
+            ),
+            organization="acme",
+        )
+        found.resolve()
+        assert found.slug == "acme"
+        with pytest.raises(NotAvailable, match="403"):
+            found.projects  # noqa: B018
+
+    def test_stops_where_a_setting_is_wrong(self) -> None:
+        with pytest.raises(SettingsError, match="weeb"):
+            acme(projects=["weeb"]).resolve()
+        with pytest.raises(AuthError):
+            organization(Scripted(Reply(401)), organization="acme").resolve()
+
+
+class TestWhatARunShares:
+    def test_is_as_many_threads_per_stream_as_the_setting_says(self) -> None:
+        assert acme(max_concurrency=3).feeds.workers == 3
+
+    def test_is_one_report(self) -> None:
         found = acme()
-        assert found.projects
-        found.client.get("/organizations/acme/")
-        found.close_stream()
-        points = [text for text in caplog.messages if "http_request_count" in text]
-        assert len(points) == 1
-        point = json.loads(points[0].removeprefix("METRIC: "))
-        assert point["value"] == 3
-        assert point["tags"] == {"endpoint": "default", "retries": 0}
+        found.report.skip("deploys", "a parent", NotAvailable("GET answered 404"))
+        assert [skipped.stream for skipped in found.report.skipped] == ["deploys"]

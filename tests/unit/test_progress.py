@@ -1,110 +1,333 @@
 from __future__ import annotations
 
+import json
 import logging
-from collections import Counter
+import threading
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from tap_sentry.progress import Progress
-from tests.scripted import Clock
+from tap_sentry.errors import NotAvailable
+from tap_sentry.progress import Progress, RunReport, log_metric
+from tap_sentry.rate_limit import RateLimiter
+from tests.scripted import Clock, Reply, Scripted, client
+
+PATH = "/organizations/acme/projects/"
+ISSUES = "/organizations/acme/issues/"
 
 
 @pytest.fixture(autouse=True)
 def _info(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, logger="tap-sentry")
+    caplog.set_level(logging.INFO)
+
+
+def stream(name: str, *, rows: int = 0, requests: int = 0) -> Progress:
+    made = Progress(name)
+    made.rows = rows
+    for _ in range(requests):
+        made.answered()
+    return made
+
+
+def told(
+    *streams: Progress, seconds: float = 10, report: RunReport | None = None, at_work: str = ""
+) -> str:
+    """The line about a run of these streams, so many seconds after its beginning."""
+    clock = Clock(1000)
+    report = report or RunReport(client(Scripted(Reply(200, []))), clock)
+    with report.telling(streams):
+        clock.now += seconds
+        working = [each for each in streams if each.name == at_work]
+        if not working:
+            return report.so_far()
+        with working[0].running():
+            return report.so_far()
+
+
+def metrics(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
+    """What stands in the METRIC lines."""
+    lines = [text for text in caplog.messages if text.startswith("METRIC: ")]
+    return [json.loads(line.removeprefix("METRIC: ")) for line in lines]
 
 
 class TestProgress:
-    def test_is_told_every_ten_seconds(self, caplog: pytest.LogCaptureFixture) -> None:
-        clock = Clock(1000)
-        progress = Progress("issues", Counter(), clock)
-        with progress.running():
-            for _ in range(2100):
-                clock.now += 1 / 64
-                progress.count()
-        # At the next hundred rows, that is.
-        assert caplog.messages == [
-            "issues: 700 rows, 11 s",
-            "issues: 1,400 rows, 22 s",
-            "issues: 2,100 rows, 33 s",
-        ]
-
-    def test_is_not_told_of_a_quick_stream(self, caplog: pytest.LogCaptureFixture) -> None:
-        progress = Progress("issues", Counter(), Clock(1000))
-        with progress.running():
-            for _ in range(1000):
-                progress.count()
-        assert caplog.messages == []
-
-    def test_tells_what_is_left_where_sentry_counts(self, caplog: pytest.LogCaptureFixture) -> None:
-        clock = Clock(1000)
-        progress = Progress("spans", Counter(), clock)
-        with progress.running():
-            progress.expect(4000)
-            for _ in range(1000):
-                clock.now += 0.0101
-                progress.count()
-        assert caplog.messages == [
-            "spans: Sentry counts up to 4,000 rows to read",
-            "spans: 1,000 of 4,000 rows (25 %), about 30 s left",
-        ]
-
-    @pytest.mark.parametrize("expected", [0, 500])
-    def test_gives_no_share_of_a_count_that_was_too_low(
-        self, caplog: pytest.LogCaptureFixture, expected: int
-    ) -> None:
-        clock = Clock(1000)
-        progress = Progress("spans", Counter(), clock)
-        with progress.running():
-            progress.expect(expected)
-            for _ in range(1000):
-                clock.now += 0.0101
-                progress.count()
-        assert caplog.messages[-1] == "spans: 1,000 rows, 10 s"
-
-
-class TestResult:
-    def test_adds_up_all_partitions(self, caplog: pytest.LogCaptureFixture) -> None:
-        clock = Clock(1000)
-        requests = Counter({"default": 7})
-        progress = Progress("events", requests, clock)
-        for _ in range(2):
-            with progress.running():
-                clock.now += 1.5
-                requests["project_events"] += 2
-                for _ in range(600):
-                    progress.count()
-            clock.now += 60  # other streams
-            requests["explore"] += 5
-        progress.log_result({})
-        assert caplog.messages[-1:] == ["events: done, 1,200 rows, 4 requests, 3.0 s"]
-
-    def test_names_columns_that_did_not_fit(self, caplog: pytest.LogCaptureFixture) -> None:
-        progress = Progress("events", Counter(), Clock(1000))
-        with progress.running():
-            progress.count()
-        progress.log_result({"size": 3})
-        assert caplog.messages[1] == (
-            "events: 3 values of size were not of the column's type and are null"
-        )
-        assert caplog.records[1].levelno == logging.WARNING
-
-    def test_of_a_stream_that_never_ran_is_silent(self, caplog: pytest.LogCaptureFixture) -> None:
-        Progress("events", Counter(), Clock(1000)).log_result({})
-        assert caplog.messages == []
-
-    def test_counts_a_stream_that_failed(self, caplog: pytest.LogCaptureFixture) -> None:
-        clock = Clock(1000)
-        requests = Counter[str]()
-        progress = Progress("events", requests, clock)
+    def test_counts_the_answers_of_many_threads(self) -> None:
+        progress = Progress("issues")
 
         def work() -> None:
-            with progress.running():
-                clock.now += 2
-                requests["default"] += 1
+            for _ in range(1000):
+                progress.answered()
+
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert progress.requests == 4000
+
+    def test_adds_up_what_is_expected(self) -> None:
+        progress = Progress("events")
+        progress.expect(100, 2)
+        progress.expect(50, 1)
+        assert (progress.expected_rows, progress.expected_requests) == (150, 3)
+
+    def test_is_at_work_while_its_rows_are_written(self) -> None:
+        progress = Progress("events")
+        with progress.running():
+            assert progress.is_at_work
+        assert not progress.is_at_work
+
+    def test_is_not_at_work_after_an_error(self) -> None:
+        progress = Progress("events")
+        with pytest.raises(OSError, match="lost"), progress.running():
+            raise OSError("lost")
+        assert not progress.is_at_work
+
+    @pytest.mark.parametrize(
+        ("rows", "expected", "text"),
+        [
+            (0, 0, "spans 0 rows"),
+            (0, 5000, "spans 0 of 5,000 rows"),
+            (1, 0, "spans 1 row"),
+            (1, 1, "spans 1 of 1 row"),
+            (1234, 0, "spans 1,234 rows"),
+            (1234, 5000, "spans 1,234 of 5,000 rows"),
+            (5000, 5000, "spans 5,000 of 5,000 rows"),
+            (5001, 5000, "spans 5,001 rows"),  # the count was too low: no share of it
+        ],
+    )
+    def test_reads_as_rows_of_what_sentry_counts(self, rows: int, expected: int, text: str) -> None:
+        progress = stream("spans", rows=rows)
+        progress.expect(expected, 1)
+        assert str(progress) == text
+
+
+class TestSoFar:
+    def test_adds_up_all_streams(self) -> None:
+        issues = stream("issues", rows=1000, requests=10)
+        text = told(issues, stream("events", rows=234, requests=3))
+        assert text == "10 s: 1,234 rows written, 13 requests"
+
+    def test_tells_the_share_of_what_is_expected_and_the_time_left(self) -> None:
+        events = stream("events", rows=2500, requests=25)
+        events.expect(10_000, 100)
+        assert told(events, seconds=30) == (
+            "30 s: 2,500 rows written, 25 requests of about 100 (25%), about 1 min 30 s left"
+        )
+
+    def test_tells_no_time_left_at_the_very_beginning(self) -> None:
+        events = stream("events", requests=4)
+        events.expect(10_000, 100)
+        assert told(events) == "10 s: 0 rows written, 4 requests of about 100 (4%)"
+
+    def test_expects_as_many_requests_as_there_were_of_streams_that_do_not_tell(self) -> None:
+        events = stream("events", requests=10)
+        events.expect(3000, 30)
+        text = told(events, stream("issues", requests=20))
+        assert "30 requests of about 50 (60%)" in text
+
+    def test_tells_no_share_where_more_were_needed_than_expected(self) -> None:
+        events = stream("events", requests=40)
+        events.expect(3000, 30)
+        assert told(events) == "10 s: 0 rows written, 40 requests"
+
+    def test_names_the_stream_whose_rows_are_written_now(self) -> None:
+        events = stream("events", rows=10, requests=1)
+        events.expect(20, 1)
+        text = told(events, stream("issues"), at_work="events")
+        assert text == "10 s: 10 rows written, 1 request, now events 10 of 20 rows"
+
+    @pytest.mark.parametrize(
+        ("seconds", "text"),
+        [
+            (0, "0 s"),
+            (59.4, "59 s"),
+            (59.5, "1 min 0 s"),
+            (119.6, "2 min 0 s"),
+            (7199, "119 min 59 s"),
+            (7200, "2 h 0 min"),
+            (90_059, "25 h 0 min"),
+        ],
+    )
+    def test_tells_the_time_in_words(self, seconds: float, text: str) -> None:
+        assert told(seconds=seconds).startswith(f"{text}: ")
+
+    def test_tells_what_it_waits_for(self) -> None:
+        # Sentry's window ends in 30 s; the request that waits for it is let go by the test.
+        asleep, gate = threading.Event(), threading.Event()
+
+        def sleep(_: float) -> None:
+            asleep.set()
+            assert gate.wait(5)
+            clock.now += 31
+
+        clock = Clock(1000)
+        sentry = client(Scripted(Reply(200, [])))
+        report = RunReport(sentry, clock)
+        limiter = RateLimiter(1000, clock=clock, sleep=sleep)
+        sentry.limiter = limiter
+        limiter.block("issues", 30)
+
+        def ask() -> None:
+            with limiter.slot("issues"):
+                pass
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        assert asleep.wait(5)
+        text = told(report=report, seconds=0)
+        gate.set()
+        asking.join(5)
+        assert text.endswith(", 1 request waits 30 s for Sentry's limit of issues")
+
+    def test_tells_nothing_of_waits_below_a_second(self) -> None:
+        assert "wait" not in told()
+
+
+class TestTelling:
+    def test_tells_again_and_again_and_not_after_the_end(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        report = RunReport(client(Scripted(Reply(200, []))), Clock(1000), every_s=0.001)
+        events, others = stream("events", rows=7), set(threading.enumerate())
+        with report.telling([events]):
+            for _ in range(5000):
+                if sum("7 rows written" in text for text in caplog.messages) >= 2:
+                    break
+                threading.Event().wait(0.001)
+            else:
+                raise AssertionError(caplog.messages)
+            telling = set(threading.enumerate()) - others
+        for thread in telling:
+            thread.join(5)
+            assert not thread.is_alive()
+
+    def test_ends_after_an_error_too(self) -> None:
+        report, others = run_report(), set(threading.enumerate())
+        telling: set[threading.Thread] = set()
+
+        def run() -> None:
+            with report.telling([]):
+                telling.update(set(threading.enumerate()) - others)
                 raise OSError("lost")
 
         with pytest.raises(OSError, match="lost"):
-            work()
-        progress.log_result({})
-        assert caplog.messages == ["events: done, 0 rows, 1 requests, 2.0 s"]
+            run()
+        assert len(telling) == 1
+        for thread in telling:
+            thread.join(5)
+            assert not thread.is_alive()
+
+
+def run_report(*steps: Reply, ask: Iterator[str] | tuple[str, ...] = ()) -> RunReport:
+    """A report whose client has asked for some paths."""
+    clock = Clock(1000)
+    sentry = client(Scripted(*(steps or (Reply(200, []),))), clock=clock)
+    for path in ask:
+        sentry.get(path)
+    return RunReport(sentry, clock)
+
+
+class TestResult:
+    def test_tells_in_one_line_what_the_run_needed(self, caplog: pytest.LogCaptureFixture) -> None:
+        clock = Clock(1000)
+        sentry = client(Scripted(Reply(502), Reply(200, [])))
+        sentry.get(PATH)
+        sentry.get(ISSUES)
+        with RunReport(sentry, clock).telling([stream("issues", rows=1234)]):
+            caplog.clear()
+            clock.now += 75
+        (line,) = [text for text in caplog.messages if not text.startswith("METRIC")]
+        assert line == (
+            "Sync finished after 1 min 15 s: 3 requests (default 2, issues 1), 1 retried, "
+            "held back by limits: never for a second, 0 parts skipped"
+        )
+
+    def test_tells_which_limits_held_it_back_and_how_long(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        sentry = client(Scripted(Reply(200, [])))
+        sentry.limiter.waited_s |= {"rate_limit": 61.0, "explore": 0.9, "issues": 1.0}
+        with RunReport(sentry, Clock(1000)).telling([]):
+            pass
+        assert ", held back by limits: Sentry's limit of issues 1 s, rate_limit 1 min 1 s, " in (
+            caplog.text
+        )
+
+    def test_is_told_after_an_error_as_well(self, caplog: pytest.LogCaptureFixture) -> None:
+        report = run_report(ask=(PATH,))
+        with pytest.raises(OSError, match="lost"), report.telling([stream("issues", rows=5)]):
+            raise OSError("lost")
+        (line,) = [text for text in caplog.messages if text.startswith("Sync ")]
+        assert line.startswith("Sync stopped before its end")
+        assert ": 1 request (default 1)" in line
+
+    def test_gives_a_metric_for_each_endpoint(self, caplog: pytest.LogCaptureFixture) -> None:
+        with run_report(Reply(502), Reply(200, []), ask=(PATH, ISSUES)).telling([]):
+            pass
+        assert [(point["value"], point["tags"]) for point in metrics(caplog)] == [
+            (2, {"endpoint": "default", "retries": 1}),
+            (1, {"endpoint": "issues", "retries": 0}),
+        ]
+        assert {point["metric"] for point in metrics(caplog)} == {"http_request_count"}
+
+
+class TestSkipped:
+    REASON = "GET /organizations/acme/replays/ answered 403"
+
+    def test_parts_are_told_at_once_and_listed_at_the_end(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        report = run_report()
+        with report.telling([]):
+            report.skip("replays", "the rest", NotAvailable(self.REASON))
+            report.skip("deploys", "a parent", NotAvailable("gone"))
+            warned = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+            assert warned == [
+                f"Skipped the rest of replays: {self.REASON}",
+                "Skipped a parent of deploys: gone",
+            ]
+            caplog.clear()
+        assert any("2 parts skipped: they are listed below" in text for text in caplog.messages)
+        warned = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+        assert warned == [
+            f"Skipped: the rest of replays: {self.REASON}",
+            "Skipped: a parent of deploys: gone",
+        ]
+
+    def test_parts_have_a_metric_each(self, caplog: pytest.LogCaptureFixture) -> None:
+        report = run_report()
+        with report.telling([]):
+            report.skip("replays", "the rest", NotAvailable(self.REASON))
+        tags = {"stream": "replays", "part": "the rest", "reason": self.REASON}
+        assert metrics(caplog) == [
+            {"type": "counter", "metric": "skipped_count", "value": 1, "tags": tags}
+        ]
+
+    def test_parts_are_listed_after_an_error_too(self, caplog: pytest.LogCaptureFixture) -> None:
+        report = run_report()
+
+        def run() -> None:
+            with report.telling([]):
+                report.skip("replays", "the rest", NotAvailable(self.REASON))
+                raise OSError("lost")
+
+        with pytest.raises(OSError, match="lost"):
+            run()
+        assert f"Skipped: the rest of replays: {self.REASON}" in caplog.messages
+
+    def test_nothing_is_no_warning(self, caplog: pytest.LogCaptureFixture) -> None:
+        with run_report().telling([]):
+            pass
+        assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+class TestMetric:
+    def test_is_a_line_of_the_sdks_own_kind(self, caplog: pytest.LogCaptureFixture) -> None:
+        log_metric("skipped_count", 2, stream="issues")
+        (record,) = caplog.records
+        assert record.name == "singer_sdk.metrics"
+        assert metrics(caplog) == [
+            {"type": "counter", "metric": "skipped_count", "value": 2, "tags": {"stream": "issues"}}
+        ]

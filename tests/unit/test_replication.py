@@ -105,7 +105,7 @@ class TestWindowsOfRows:
         self, case: tuple[Window, list[tuple[datetime, int]], int]
     ) -> None:
         whole, buckets, most = case
-        assert_cover(whole, list(windows_of_rows(whole, buckets, most)))
+        assert_cover(whole, [part for part, _ in windows_of_rows(whole, buckets, most)])
 
     @given(counted_windows())
     def test_hold_no_more_rows_than_asked_for_unless_one_bucket_does(
@@ -113,9 +113,18 @@ class TestWindowsOfRows:
     ) -> None:
         whole, buckets, most = case
         width = buckets[1][0] - buckets[0][0] if len(buckets) > 1 else DAY
-        for part in windows_of_rows(whole, buckets, most):
+        for part, _ in windows_of_rows(whole, buckets, most):
             inside = [n for at, n in buckets if at + width > part.start and at < part.end and n]
             assert sum(inside) <= most or len(inside) == 1
+
+    @given(counted_windows())
+    def test_come_with_the_rows_of_their_buckets(
+        self, case: tuple[Window, list[tuple[datetime, int]], int]
+    ) -> None:
+        whole, buckets, most = case
+        for part, rows in windows_of_rows(whole, buckets, most):
+            start = part.start if part.start > whole.start else buckets[0][0]
+            assert rows == sum(count for at, count in buckets if start <= at < part.end)
 
     @given(counted_windows())
     def test_are_as_few_as_can_be(
@@ -127,37 +136,39 @@ class TestWindowsOfRows:
 
     def test_cover_the_whole_without_any_count(self) -> None:
         whole = Window(NOW, NOW + DAY)
-        assert list(windows_of_rows(whole, [], 100)) == [whole]
+        assert list(windows_of_rows(whole, [], 100)) == [(whole, 0)]
 
-    def test_pay_no_heed_to_buckets_outside(self) -> None:
+    def test_pay_no_heed_to_buckets_after_the_end(self) -> None:
         whole = Window(NOW, NOW + DAY)
-        buckets = [(NOW - DAY, 500), (NOW + DAY, 500), (NOW + 2 * DAY, 500)]
-        assert list(windows_of_rows(whole, buckets, 100)) == [whole]
+        buckets = [(NOW - HOUR, 70), (NOW + HOUR, 20), (NOW + DAY, 500), (NOW + 2 * DAY, 500)]
+        assert list(windows_of_rows(whole, buckets, 100)) == [(whole, 90)]
+
+
+MIDNIGHT = NOW.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 class TestWindowToSync:
-    def window(self, bookmark: datetime | None = None, **changes: Any) -> Window | None:
+    def window(self, since: datetime | None = None, **changes: Any) -> Window | None:
         arguments: dict[str, Any] = {
-            "lookback": HOUR,
             "now": NOW,
             "end_lag": END_LAG,
             "expires": True,
         }
         config = {name: changes.pop(name) for name in list(changes) if name in self.settings}
-        return window_to_sync(bookmark, settings=settings(**config), **{**arguments, **changes})
+        return window_to_sync(since, settings=settings(**config), **{**arguments, **changes})
 
     settings = ("start_date", "end_date", "retention_days")
     end = NOW.replace(microsecond=0) - END_LAG
 
     def test_at_first_is_all_that_sentry_keeps(self) -> None:
-        assert self.window() == Window(NOW.replace(microsecond=0) - 90 * DAY, self.end)
+        assert self.window() == Window(MIDNIGHT - 90 * DAY, self.end)
 
     def test_at_first_begins_at_start_date(self) -> None:
         found = self.window(start_date="2026-11-01")
         assert found == Window(datetime(2026, 11, 1, tzinfo=UTC), self.end)
 
     def test_never_begins_before_what_sentry_keeps(self) -> None:
-        kept = Window(NOW.replace(microsecond=0) - 30 * DAY, self.end)
+        kept = Window(MIDNIGHT - 30 * DAY, self.end)
         assert self.window(start_date="2020-01-01", retention_days=30) == kept
         assert self.window(NOW - 80 * DAY, retention_days=30) == kept
 
@@ -166,16 +177,15 @@ class TestWindowToSync:
         found = self.window(expires=False, start_date="2015-01-01")
         assert found == Window(datetime(2015, 1, 1, tzinfo=UTC), self.end)
 
-    def test_goes_on_from_the_bookmark_less_the_lookback(self) -> None:
-        bookmark = datetime(2026, 11, 19, 8, 0, 0, 900_000, tzinfo=UTC)
-        found = self.window(bookmark)
-        assert found == Window(datetime(2026, 11, 19, 7, tzinfo=UTC), self.end)
+    def test_goes_on_from_an_instant_in_whole_seconds(self) -> None:
+        found = self.window(datetime(2026, 11, 19, 8, 0, 0, 900_000, tzinfo=UTC))
+        assert found == Window(datetime(2026, 11, 19, 8, tzinfo=UTC), self.end)
 
-    def test_does_not_look_back_beyond_start_date(self) -> None:
-        found = self.window(datetime(2026, 11, 19, tzinfo=UTC), start_date="2026-11-18T23:30:00Z")
-        assert found == Window(datetime(2026, 11, 18, 23, 30, tzinfo=UTC), self.end)
+    def test_does_not_begin_before_start_date(self) -> None:
+        found = self.window(datetime(2026, 11, 18, 23, tzinfo=UTC), start_date="2026-11-19")
+        assert found == Window(datetime(2026, 11, 19, tzinfo=UTC), self.end)
 
-    def test_follows_a_start_date_that_was_moved_past_the_bookmark(self) -> None:
+    def test_follows_a_start_date_that_was_moved_past_that_instant(self) -> None:
         found = self.window(NOW - 30 * DAY, start_date="2026-11-15")
         assert found == Window(datetime(2026, 11, 15, tzinfo=UTC), self.end)
 
@@ -198,9 +208,9 @@ class TestWindowToSync:
         [
             {"end_date": "2026-01-01"},  # expired
             {"start_date": "2027-01-01"},
-            {"bookmark": datetime(2026, 11, 10, tzinfo=UTC), "end_date": "2026-11-05"},
-            {"bookmark": NOW + 2 * HOUR},
-            {"bookmark": NOW, "lookback": timedelta(0)},
+            {"since": datetime(2026, 11, 10, tzinfo=UTC), "end_date": "2026-11-05"},
+            {"since": NOW + 2 * HOUR},
+            {"since": NOW},
         ],
     )
     def test_is_none_where_nothing_is_to_be_read(self, changes: dict[str, Any]) -> None:
@@ -208,25 +218,23 @@ class TestWindowToSync:
 
     @given(
         age=st.none() | st.timedeltas(-400 * DAY, 2 * DAY),
-        lookback=st.timedeltas(timedelta(0), 30 * DAY),
         end_lag=st.timedeltas(-HOUR, HOUR),
         expires=st.booleans(),
     )
-    def test_never_leaves_out_what_came_after_the_bookmark(
-        self, age: timedelta | None, lookback: timedelta, end_lag: timedelta, *, expires: bool
+    def test_never_leaves_out_what_came_after_that_instant(
+        self, age: timedelta | None, end_lag: timedelta, *, expires: bool
     ) -> None:
-        bookmark = None if age is None else NOW + age
-        found = self.window(bookmark, lookback=lookback, end_lag=end_lag, expires=expires)
+        since = None if age is None else NOW + age
+        found = self.window(since, end_lag=end_lag, expires=expires)
         if found is None:
-            assert bookmark is not None
-            assert bookmark - lookback >= NOW - end_lag - SECOND
+            assert since is not None
+            assert since >= NOW - end_lag - SECOND
             return
         assert found.start < found.end
         assert (found.start.microsecond, found.end.microsecond) == (0, 0)
         assert NOW - end_lag - SECOND < found.end <= NOW - end_lag
-        if bookmark is not None:
-            oldest = NOW - 90 * DAY if expires else SENTRYS_BEGINNING
-            assert found.start <= max(bookmark - lookback, oldest)
+        if since is not None:
+            assert found.start <= max(since, NOW - 90 * DAY if expires else SENTRYS_BEGINNING)
 
 
 class TestIntervalS:

@@ -66,6 +66,20 @@ BAD: list[tuple[str, Any]] = [
     ("max_events_per_issue", "many"),
     ("fetch_event_details", "true"),
     ("fetch_event_details", 1),
+    ("span_attributes", "user.email"),
+    ("span_attributes", [["user.email"]]),
+    ("issues_full_pass_hours", -1),
+    ("issues_full_pass_hours", "daily"),
+    ("issues_full_pass_hours", 87_601),
+    ("mask_pii", "mask"),
+    ("mask_pii", "HASH"),
+    ("mask_pii", " "),
+    ("mask_pii", True),
+    ("pii_hash_key", 17),
+    ("pii_hash_key", "two words of a key"),
+    ("pii_hash_key", "a key with ümlauts"),
+    ("keep_unknown_fields", "true"),
+    ("keep_unknown_fields", 1),
 ]
 
 
@@ -161,6 +175,55 @@ class TestToken:
         assert "pass-word" not in text
 
 
+class TestPersonalData:
+    KEY = "0123456789abcdef"
+
+    @pytest.mark.parametrize("choice", ["keep", "hash", "drop"])
+    def test_may_be_handled_in_three_ways(self, choice: str) -> None:
+        found = Settings.check({**TOKEN_ONLY, "mask_pii": f" {choice} ", "pii_hash_key": self.KEY})
+        assert found.mask_pii == choice
+
+    def test_of_any_other_way_names_all_three(self) -> None:
+        text = problem({**TOKEN_ONLY, "mask_pii": "mask"})
+        assert "mask_pii is 'mask': it must be one of keep, hash, drop" in text
+
+    @pytest.mark.parametrize("key", [None, "", "   ", "0123456789abcde"])
+    def test_is_hashed_only_with_a_long_key(self, key: str | None) -> None:
+        text = problem({**TOKEN_ONLY, "mask_pii": "hash", "pii_hash_key": key})
+        assert "pii_hash_key, a random text of 16 letters or more" in text
+        assert "0123" not in text
+
+    def test_is_hashed_with_a_key_of_sixteen_letters(self) -> None:
+        found = Settings.check({**TOKEN_ONLY, "mask_pii": "hash", "pii_hash_key": self.KEY})
+        assert (found.mask_pii, found.pii_hash_key) == ("hash", self.KEY)
+
+    @pytest.mark.parametrize("choice", ["keep", "drop"])
+    def test_needs_no_key_otherwise(self, choice: str) -> None:
+        found = Settings.check({**TOKEN_ONLY, "mask_pii": choice})
+        assert found.pii_hash_key is None
+
+    @pytest.mark.parametrize("bad", [f"{KEY} x", f"{KEY}\nx", f"{KEY}ü", [KEY]])
+    def test_key_is_never_echoed(self, bad: Any) -> None:
+        assert self.KEY not in problem({**TOKEN_ONLY, "pii_hash_key": bad, "rate_limit": 0})
+
+
+class TestSpanAttributes:
+    def test_keep_their_order_and_come_once_each(self) -> None:
+        names = ["user.email", " tags[cart.items,number]", "browser.name", "user.email", ""]
+        found = Settings.check({**TOKEN_ONLY, "span_attributes": names})
+        assert found.span_attributes == ("user.email", "tags[cart.items,number]", "browser.name")
+
+    def test_may_hold_a_comma_where_the_list_was_cut_at_each_one(self) -> None:
+        # The SDK cuts TAP_SENTRY_SPAN_ATTRIBUTES=a,tags[b,number],c at every comma.
+        names = ["a", "tags[b", "number]", "c"]
+        found = Settings.check({**TOKEN_ONLY, "span_attributes": names})
+        assert found.span_attributes == ("a", "tags[b,number]", "c")
+
+    @pytest.mark.parametrize("given", [None, [], [""]])
+    def test_are_none_by_default(self, given: Any) -> None:
+        assert Settings.check({**TOKEN_ONLY, "span_attributes": given}).span_attributes == ()
+
+
 class TestBaseUrl:
     @pytest.mark.parametrize(
         ("given", "root"),
@@ -207,6 +270,9 @@ class TestValues:
         assert (found.sample_fraction, found.max_events_per_project) == (None, None)
         assert (found.min_events_per_issue, found.max_events_per_issue) == (5, None)
         assert found.fetch_event_details is False
+        assert (found.span_attributes, found.issues_full_pass_hours) == ((), 24)
+        assert (found.mask_pii, found.pii_hash_key) == ("keep", None)
+        assert found.keep_unknown_fields is False
 
     @pytest.mark.parametrize("empty", ["", None])
     def test_that_are_empty_are_as_if_left_out(self, empty: str | None) -> None:
@@ -231,6 +297,8 @@ class TestValues:
             ("min_events_per_issue", 0),
             ("max_events_per_issue", 1),
             ("lookback_minutes", 0),
+            ("issues_full_pass_hours", 0),
+            ("issues_full_pass_hours", 87_600),
         ],
     )
     def test_may_lie_on_their_bounds(self, name: str, value: int) -> None:
@@ -274,9 +342,9 @@ class TestJsonSchema:
         assert list(properties) == [setting.name for setting in SETTINGS]
         assert all(entry["description"].endswith(".") for entry in properties.values())
 
-    def test_marks_the_token_as_secret_and_nothing_else(self) -> None:
+    def test_marks_token_and_key_as_secret_and_nothing_else(self) -> None:
         secret = [n for n, e in config_jsonschema()["properties"].items() if e.get("secret")]
-        assert secret == ["api_token"]
+        assert secret == ["api_token", "pii_hash_key"]
 
     def test_has_defaults_that_pass_the_check(self) -> None:
         properties = config_jsonschema()["properties"]
