@@ -176,7 +176,7 @@ class Feed(Generic[T]):
             held = self._running.held
             self._running.number = None
         is_current = self is self._feeds.current
-        # As long as rows are taken as fast as they come, there is no need.
+        # A main thread that is busy writing would only be slowed by packing.
         is_due = is_current and (not self._is_waited_for or self.held < self._feeds.most_bytes / 2)
         if held and isinstance(result, list) and not is_due:
             text = msgspec.json.encode(result)

@@ -14,35 +14,9 @@ from dataclasses import fields
 from fnmatch import fnmatchcase
 from typing import Any
 
-from tap_sentry.demo.faults import (
-    ConnectionReset,
-    CutBody,
-    EmptyPage,
-    Fault,
-    Forbidden,
-    Gone,
-    MissingLink,
-    NotFound,
-    Partial,
-    QueryTimeout,
-    RepeatCursor,
-    ServerError,
-    Slow,
-    SnubaRateLimited,
-    StallForever,
-    TooManyRequests,
-    TornCount,
-    Unauthorized,
-)
+from tap_sentry.demo.faults import Fault
 
-FAULTS: dict[str, type[Fault]] = {
-    kind.__name__: kind
-    for kind in (
-        TooManyRequests, SnubaRateLimited, ServerError, Unauthorized, Forbidden, NotFound, Gone,
-        QueryTimeout, ConnectionReset, CutBody, Slow, StallForever, RepeatCursor, EmptyPage,
-        MissingLink, Partial, TornCount,
-    )
-}  # fmt: skip
+FAULTS: dict[str, type[Fault]] = {kind.__name__: kind for kind in Fault.__subclasses__()}
 
 
 def parsed(text: str) -> Fault:

@@ -11,7 +11,7 @@ import abc
 import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -138,6 +138,15 @@ class SentryStream(Stream, abc.ABC):
                 f"The state of {self.name} holds the bookmark {value!r}, which is no time. "
                 "Mend or clear the state; clearing it reads everything again."
             ) from None
+
+    @property
+    def lookback(self) -> timedelta:
+        """How far before its bookmark a run reads again, for what came late."""
+        return timedelta(minutes=self.organization.settings.lookback_minutes)
+
+    def read_again_from(self, bookmark: datetime | None) -> datetime | None:
+        """Where a run begins after earlier ones, None for the first."""
+        return None if bookmark is None else bookmark - self.lookback
 
     def probe(self) -> None:
         """Ask for the least that shows whether this stream can be read.

@@ -17,8 +17,8 @@ from tap_sentry.streams.base import Context, Fetched, SentryStream, Units
 class FanOutStream(SentryStream):
     """One listing per parent. A parent that is gone meanwhile is skipped, the others are read."""
 
-    # Of a stream with a replication key, how far earlier runs have come.
-    bookmarked: datetime | None = None
+    # Of a stream with a replication key, where this run begins.
+    since: datetime | None = None
     _refusal: NotAvailable | None = None
 
     @abc.abstractmethod
@@ -34,7 +34,7 @@ class FanOutStream(SentryStream):
 
     def prepare(self) -> None:
         if self.replication_key:
-            self.bookmarked = self.bookmark(None)
+            self.since = self.read_again_from(self.bookmark(None))
 
     def units(self) -> Units:
         for parent in self.parents():

@@ -119,14 +119,13 @@ class IssueDetail(FanOutStream):
 
     def parents(self) -> Iterator[Row]:
         """Path and `lastSeen` of each issue, the one that was not seen for longest first."""
-        settings, now = self.organization.settings, self.organization.now
-        lookback = timedelta(minutes=settings.lookback_minutes)
+        now = self.organization.now
         whole = window_to_sync(
-            self.bookmarked - lookback if self.bookmarked else None,
+            self.since,
             now=now,
             end_lag=Issues.end_lag,
             expires=True,
-            settings=settings,
+            settings=self.organization.settings,
         )
         if whole is None:
             return

@@ -69,18 +69,16 @@ class ChangedReleases(FanOutStream, abc.ABC):
 
     def parents(self) -> Iterator[Row]:
         """Path and columns of each release, the one that changed longest ago first."""
-        settings = self.organization.settings
         window = window_to_sync(
             None,
             now=self.organization.now,
             end_lag=END_LAG,
             expires=False,
-            settings=settings,
+            settings=self.organization.settings,
         )
         if window is None:
             return
-        lookback = timedelta(minutes=settings.lookback_minutes)
-        since = timestamps.text(self.bookmarked - lookback) if self.bookmarked else ""
+        since = timestamps.text(self.since) if self.since else ""
         # People set dates of releases and deploys by hand; the bookmark must not go ahead of us.
         now = timestamps.text(self.organization.now)
         changed = {

@@ -6,7 +6,7 @@ import abc
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from operator import itemgetter
 from typing import Any, ClassVar, NamedTuple
@@ -62,10 +62,6 @@ class WindowedStream(SentryStream):
         """What to fetch of a window, side by side: one part unless a stream knows better."""
         yield partial(self.read, window, partition, self.fetch)
 
-    @property
-    def lookback(self) -> timedelta:
-        return timedelta(minutes=self.organization.settings.lookback_minutes)
-
     def whole_window(self, partition: Context) -> Window | None:
         """What this run has to read of a partition, None if nothing."""
         return window_to_sync(
@@ -75,10 +71,6 @@ class WindowedStream(SentryStream):
             expires=self.expires,
             settings=self.organization.settings,
         )
-
-    def read_again_from(self, bookmark: datetime | None) -> datetime | None:
-        """Where a run begins after earlier ones, before their bookmark for rows that came late."""
-        return None if bookmark is None else bookmark - self.lookback
 
     def prepare(self) -> None:
         partitions: list[Context] = [None] if self.partitions is None else [*self.partitions]
