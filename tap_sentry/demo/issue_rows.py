@@ -6,18 +6,18 @@ from collections import Counter
 from collections.abc import Collection
 from typing import Any
 
-from tap_sentry.demo import catalogue, releases
+from tap_sentry.demo import catalogue, issue_activity
 from tap_sentry.demo.dates import microseconds, seconds
 from tap_sentry.demo.event_rows import tags
+from tap_sentry.demo.issue_assignments import STAFF, assigned_to
 from tap_sentry.demo.organization_rows import user
-from tap_sentry.demo.people import END_USERS, MEMBERS
+from tap_sentry.demo.people import END_USERS
 from tap_sentry.demo.release_rows import release_reference
 from tap_sentry.demo.seen import SeenIssue
 from tap_sentry.demo.timeline import DAY_S, HOUR_S
 from tap_sentry.demo.user_reports import report_on
 
 Row = dict[str, Any]
-STAFF = [member for member in MEMBERS if member.state == "active"]
 
 
 def issue(
@@ -42,7 +42,7 @@ def issue(
         expand: Parts to add.
     """
     figures = windowed or seen
-    row = _base(seen, base) | _figures(figures)
+    row = _base(seen, base, now) | _figures(figures)
     row["isUnhandled"] = not seen.issue.handled
     if "stats" not in collapse and stats_period:
         row["stats"] = {stats_period: series(figures, stats_period, now)}
@@ -57,7 +57,7 @@ def issue(
 
 def issue_detail(seen: SeenIssue, base: str, now: float, collapse: Collection[str] = ()) -> Row:
     """One issue with its activity, tags and releases."""
-    row = _base(seen, base) | _figures(seen) | {"isUnhandled": not seen.issue.handled}
+    row = _base(seen, base, now) | _figures(seen) | {"isUnhandled": not seen.issue.handled}
     number = int(seen.issue.id)
     if "stats" not in collapse:
         row["stats"] = {"24h": series(seen, "24h", now), "30d": series(seen, "30d", now)}
@@ -71,8 +71,8 @@ def issue_detail(seen: SeenIssue, base: str, now: float, collapse: Collection[st
             {"key": key, "name": key.replace("_", " ").title(), "totalValues": count}
             for key, count in sorted(keys.items())
         ]
-    row["activity"] = _activity(seen, now)
-    row["openPeriods"] = _open_periods(seen, now)
+    row["activity"] = issue_activity.activity(seen, now)
+    row["openPeriods"] = issue_activity.open_periods(seen, now)
     row["seenBy"] = [
         {**user(member, now), "lastSeen": microseconds(seen.last_seen)}
         for member in STAFF[number % 3 : number % 3 + 2]
@@ -93,11 +93,10 @@ def series(seen: SeenIssue, period: str, now: float) -> list[list[int]]:
     return [[start, buckets[start]] for start in starts]
 
 
-def _base(seen: SeenIssue, base: str) -> Row:
+def _base(seen: SeenIssue, base: str, now: float) -> Row:
     issue = seen.issue
     number = int(issue.id)
     project = issue.project
-    priority = "high" if issue.level == "fatal" or seen.substatus == "escalating" else "medium"
     return {
         "id": issue.id,
         "shareId": None,
@@ -108,11 +107,11 @@ def _base(seen: SeenIssue, base: str) -> Row:
         "logger": None,
         "level": issue.level,
         "status": seen.status,
-        "statusDetails": _status_details(seen),
+        "statusDetails": issue_activity.status_details(seen, now),
         "substatus": seen.substatus,
         "isPublic": False,
         "platform": catalogue.family(project.platform),
-        "priority": "low" if issue.level in {"info", "warning"} else priority,
+        "priority": issue_activity.priority(issue, now),
         "priorityLockedAt": None,
         "seerFixabilityScore": round(number % 97 / 97, 4) if number % 5 else None,
         "seerAutofixLastTriggered": None,
@@ -128,7 +127,7 @@ def _base(seen: SeenIssue, base: str) -> Row:
         "issueCategory": issue.category,
         "metadata": _metadata(seen),
         "numComments": number % 3 if number % 7 == 0 else 0,
-        "assignedTo": _assignee(number, project.team),
+        "assignedTo": assigned_to(issue, now),
         "isBookmarked": False,
         "isSubscribed": number % 6 == 0,
         "subscriptionDetails": {"reason": "assigned"} if number % 6 == 0 else None,
@@ -167,76 +166,9 @@ def _metadata(seen: SeenIssue) -> Row:
         "filename": issue.filename,
         "function": issue.culprit,
         "in_app_frame_mix": "mixed",
-        "initial_priority": 75 if issue.level == "fatal" else 50,
+        "initial_priority": issue_activity.PRIORITIES[issue_activity.initial_priority(issue)],
         "title": None,
     }
-
-
-def _status_details(seen: SeenIssue) -> Row:
-    if seen.status == "resolved" and seen.issue.release is not None:
-        change = seen.issue.changes[-1]
-        fixed_in = releases.running(seen.issue.project.slug, change.at)
-        return {"inRelease": fixed_in.version} if fixed_in else {}
-    if seen.substatus == "archived_until_condition_met":
-        return {"ignoreCount": 1000, "ignoreUserCount": None, "ignoreUserWindow": None,
-                "ignoreWindow": None, "ignoreUntil": None}  # fmt: skip
-    return {}
-
-
-def _assignee(number: int, team_slug: str) -> Row | None:
-    if number % 3 == 0:
-        return None
-    if number % 3 == 1:
-        team = next(team for team in catalogue.TEAMS if team.slug == team_slug)
-        return {"type": "team", "id": team.id, "name": team.name}
-    member = STAFF[number % len(STAFF)]
-    return {"type": "user", "id": member.user_id, "name": member.name, "email": member.email}
-
-
-def _activity(seen: SeenIssue, now: float) -> list[Row]:
-    """Status changes, newest first, the first sighting last."""
-    kinds = {"new": "first_seen", "regressed": "set_regression", "ongoing": "auto_set_ongoing",
-             "escalating": "set_escalating"}  # fmt: skip
-    rows = []
-    for position, change in enumerate(seen.issue.changes):
-        if change.at > now:
-            continue
-        resolved_by = STAFF[int(seen.issue.id) % len(STAFF)]
-        by_person = change.status in {"resolved", "ignored"}
-        kind = {"resolved": "set_resolved", "ignored": "set_ignored"}.get(change.status)
-        rows.append(
-            {
-                "id": str(int(seen.issue.id) * 10 + position),
-                "type": kind or kinds[change.substatus or "ongoing"],
-                "user": user(resolved_by, now) if by_person else None,
-                "user_id": None,
-                "data": {},
-                "dateCreated": microseconds(change.at),
-            }
-        )
-    return rows[::-1]
-
-
-def _open_periods(seen: SeenIssue, now: float) -> list[Row]:
-    """Times from a birth or regression to the resolution, latest first."""
-    periods: list[Row] = []
-    for change in seen.issue.changes:
-        if change.at > now:
-            break
-        is_open = bool(periods) and periods[-1]["isOpen"]
-        if change.status == "resolved":
-            periods[-1] |= {"end": microseconds(change.at), "isOpen": False}
-        elif not is_open:
-            periods.append(
-                {
-                    "start": microseconds(change.at),
-                    "end": None,
-                    "duration": None,
-                    "isOpen": True,
-                    "lastChecked": microseconds(seen.last_seen),
-                }
-            )
-    return periods[::-1]
 
 
 def _extras(seen: SeenIssue) -> Row:

@@ -9,6 +9,7 @@ from typing import Any
 from tap_sentry.demo import dates, paging, search
 from tap_sentry.demo.catalogue import Project
 from tap_sentry.demo.exchange import Answer, Request, bad_request
+from tap_sentry.demo.issue_assignments import assignee
 from tap_sentry.demo.issue_rows import issue as issue_row
 from tap_sentry.demo.seen import SeenIssue
 from tap_sentry.demo.world import World
@@ -104,7 +105,7 @@ def _matches(
             continue
         if groups and seen.issue.id not in groups:
             continue
-        if not groups and not all(_holds(seen, term) for term in conditions):
+        if not groups and not all(_holds(seen, term, world.now) for term in conditions):
             continue
         narrowed = _narrowed(seen, within, environments)
         if narrowed is not None:
@@ -142,19 +143,19 @@ def _is_shown(seen: SeenIssue, conditions: list[search.Term]) -> bool:
     return any(term.key == "issue.category" and not term.negated for term in conditions)
 
 
-def _holds(seen: SeenIssue, term: search.Term) -> bool:
+def _holds(seen: SeenIssue, term: search.Term, now: float) -> bool:
     if not term.key:
         return term.values[0].lower() in f"{seen.issue.title} {seen.issue.culprit}".lower()
     if term.key == "is":
-        return any(_is(seen, value) for value in term.values) != term.negated
+        return any(_is(seen, value, now) for value in term.values) != term.negated
     if term.key == "has":
         return (_value(seen, term.values[0]) is not None) != term.negated
     return term.holds(_value(seen, term.key))
 
 
-def _is(seen: SeenIssue, word: str) -> bool:
+def _is(seen: SeenIssue, word: str, now: float) -> bool:
     if word in {"assigned", "unassigned"}:
-        return (int(seen.issue.id) % 3 == 0) == (word == "unassigned")
+        return (assignee(seen.issue, now) is None) == (word == "unassigned")
     if word not in _IS:
         raise bad_request(f"Invalid value for 'is' search, valid values are {sorted(_IS)}")
     name, wanted = _IS[word]

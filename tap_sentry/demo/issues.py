@@ -20,7 +20,8 @@ from tap_sentry.demo.timeline import DAY_S, HOUR_S, dice
 
 ACTIVE_S = 20 * DAY_S  # no issue that a release brought lives longer
 BIRTH_DELAY_S = 3 * DAY_S  # none is born later after its release
-_ONGOING_AFTER_S = 7 * DAY_S
+ONGOING_AFTER_S = 7 * DAY_S
+FLAPPING_SLOT = 1  # the first mistake of its release is resolved too early three times
 _FIRST_BIRTH = 1_560_000_000  # June 2019
 _BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -107,7 +108,7 @@ class Issue:
 def _lived(born: float, *later: StatusChange) -> tuple[StatusChange, ...]:
     """A birth, its ageing to `ongoing` unless something else came first, and what followed."""
     changes = [StatusChange(born, "unresolved", "new"), *later]
-    ongoing = StatusChange(born + _ONGOING_AFTER_S, "unresolved", "ongoing")
+    ongoing = StatusChange(born + ONGOING_AFTER_S, "unresolved", "ongoing")
     if all(change.at > ongoing.at for change in later):
         changes.append(ongoing)
     return tuple(sorted(changes))
@@ -183,7 +184,13 @@ def _mistake(by: Release, project: Project, number: int) -> Issue:
     dies = born + ACTIVE_S
     fate = random.random()
     repaired = release(by.number - by.slot + REPAIR_SLOT).released + random.random() * 3 * HOUR_S
-    if bad:
+    if by.slot == FLAPPING_SLOT and number == 0:
+        ends = [round(born + (days + random.random()) * DAY_S, 3) for days in (1, 5, 9)]
+        quiet = tuple((end, round(end + (2 + random.random()) * DAY_S, 3)) for end in ends)
+        steps = [StatusChange(end, "resolved", None) for end, _ in quiet]
+        steps += [StatusChange(again, "unresolved", "regressed") for _, again in quiet]
+        changes = _lived(born, *steps)
+    elif bad:
         dies = repaired
         steps = [StatusChange(repaired, "resolved", None)] if fate < 0.8 else []
         if fate < 0.4:
@@ -201,7 +208,8 @@ def _mistake(by: Release, project: Project, number: int) -> Issue:
             StatusChange(again, "unresolved", "regressed"),
         )
     elif fate < 0.72:
-        archived = StatusChange(born + 1.5 * DAY_S, "ignored", "archived_until_escalating")
+        until = "escalating" if fate < 0.71 else "condition_met"
+        archived = StatusChange(born + 1.5 * DAY_S, "ignored", f"archived_until_{until}")
         changes = _lived(born, archived)
     else:
         changes = _lived(born)
