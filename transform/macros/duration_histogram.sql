@@ -7,10 +7,10 @@
 
 {# Bucket of a duration; what is shorter than a microsecond counts as one. #}
 {% macro duration_bucket(seconds) -%}
-    cast(ceil(16 * log2(greatest({{ seconds }}, 0.000001)) - 0.000001) as integer)
+    cast(ceil(16 * ln(greatest({{ seconds }}, 0.000001)) / ln(2) - 0.000001) as integer)
 {%- endmacro %}
 
 {# Duration that a bucket stands for: the value with the same relative distance to both bounds. #}
 {% macro bucket_duration(bucket) -%}
-    round(2 * power(2, {{ bucket }} / 16.0) / (power(2, 1 / 16.0) + 1), 9)
+    2 * power(2, {{ bucket }} / 16.0) / (power(2, 1 / 16.0) + 1)
 {%- endmacro %}

@@ -5,8 +5,7 @@ with source as (
 tagged as (
     select
         *,
-        {{ json_texts("tags", "$[*].key") }} as tag_keys,
-        {{ json_texts("tags", "$[*].value") }} as tag_values
+        {{ tag_list("tags") }} as tag_list
     from source
 ),
 
@@ -21,17 +20,17 @@ final as (
         location,
         culprit,
         platform,
-        {{ json_text("metadata", "$.type") }} as error_type,
-        tag_values[list_position(tag_keys, 'level')] as level,
-        tag_values[list_position(tag_keys, 'environment')] as environment,
-        tag_values[list_position(tag_keys, 'release')] as release_version,
-        tag_values[list_position(tag_keys, 'transaction')] as transaction_name,
-        tag_values[list_position(tag_keys, 'url')] as url,
-        tag_values[list_position(tag_keys, 'browser')] as browser,
-        {{ json_text("contexts", "$.trace.trace_id") }} as trace_id,
-        {{ json_text("user", "$.id") }} as user_id,
-        {{ json_text("user", "$.email") }} as user_email,
-        {{ json_text("user", "$.username") }} as username,
+        {{ json_text("metadata", "type") }} as error_type,
+        {{ tag_value("tag_list", "level") }} as level,
+        {{ tag_value("tag_list", "environment") }} as environment,
+        {{ tag_value("tag_list", "release") }} as release_version,
+        {{ tag_value("tag_list", "transaction") }} as transaction_name,
+        {{ tag_value("tag_list", "url") }} as url,
+        {{ tag_value("tag_list", "browser") }} as browser,
+        {{ json_text("contexts", "trace.trace_id") }} as trace_id,
+        {{ json_text('"user"', "id") }} as user_id,
+        {{ json_text('"user"', "email") }} as user_email,
+        {{ json_text('"user"', "username") }} as username,
         coalesce(sample_weight, 1) as sample_weight,
         datecreated as occurred_at,
         cast(datecreated as date) as occurred_on,

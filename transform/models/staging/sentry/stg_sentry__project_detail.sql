@@ -9,7 +9,7 @@ final as (
         name as project_name,
         platform,
         status,
-        {{ json_text("team", "$.id") }} as team_id,
+        {{ json_text("team", "id") }} as team_id,
         defaultenvironment as default_environment,
         nullif(resolveage, 0) as auto_resolve_hours,
         coalesce(isinternal, false) as is_internal,

@@ -2,14 +2,6 @@ with source as (
     {{ source_rows("spans", key='"project.id", trace, id') }}
 ),
 
--- Sentry files a span under its start in whole seconds; the precise start falls into the same second.
-timed as (
-    select
-        *,
-        coalesce(make_timestamp(cast(round("precise.start_ts" * 1000000) as bigint)), timestamp) as started_at
-    from source
-),
-
 final as (
     select
         cast("project.id" as varchar) as project_id,
@@ -28,20 +20,24 @@ final as (
             when "span.status" in ('ok', 'cancelled') then "span.status"
             else 'error'
         end as status_class,
-        try_cast("http.response_status_code" as integer) as http_status_code,
+        {{ cast_or_null('"http.response_status_code"', "integer") }} as http_status_code,
         nullif(release, '') as release_version,
         nullif(environment, '') as environment,
         nullif("user.id", '') as user_id,
-        round("span.duration" / 1000, 9) as duration_seconds,
-        round("span.self_time" / 1000, 9) as self_time_seconds,
+        "span.duration" / 1000 as duration_seconds,
+        "span.self_time" / 1000 as self_time_seconds,
         sampling_rate,
         coalesce(sample_weight, 1) as sample_weight,
         coalesce(sample_weight, 1) / coalesce(nullif(sampling_rate, 0), 1) as span_weight,
-        started_at,
-        cast(started_at as date) as started_on,
-        make_timestamp(cast(round(received * 1000000) as bigint)) as received_at,
+        datascanned = 'partial' as is_partial_scan,
+        attributes,
+        -- Sentry files a span under its start in whole seconds; the precise start falls into the same second.
+        timestamp as filed_at,
+        coalesce({{ timestamp_of('"precise.start_ts"') }}, timestamp) as started_at,
+        cast(timestamp as date) as started_on,
+        {{ timestamp_of("received") }} as received_at,
         _sdc_batched_at as loaded_at
-    from timed
+    from source
 )
 
 select * from final
