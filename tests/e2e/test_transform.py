@@ -1,11 +1,9 @@
-"""`dbt build` on a small warehouse whose right answers are known, loaded in two steps."""
+"""`dbt build` on a small warehouse whose right answers are known, loaded in three steps."""
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
 from pathlib import Path
@@ -14,74 +12,13 @@ from typing import Any
 import duckdb
 import pytest
 
+from tests.warehouse import Row, Warehouse
+
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[2]
-MARTS = ("engagement_daily", "span_volume_daily", "span_volume_weekly", "user_engagement")
-
-MONDAY, TUESDAY = date(2026, 11, 2), date(2026, 11, 3)
-FIRST_LOAD, SECOND_LOAD = datetime(2026, 11, 3, 6), datetime(2026, 11, 4, 6)
-
-Row = dict[str, Any]
-
-
-@dataclass
-class Warehouse:
-    """A warehouse file and dbt at work in it; what dbt writes lies beside it."""
-
-    dbt: Path
-    file: Path
-    variables: dict[str, str]
-
-    def run(self, *arguments: str) -> dict[str, str]:
-        """Run dbt, which must succeed. Returns the status of each node."""
-        target = self.file.parent / "target"
-        command = [str(self.dbt), "--warn-error-options", '{"error": ["Deprecations"]}', *arguments]
-        command += ["--vars", json.dumps(self.variables)] if self.variables else []
-        environment = {
-            **{name: text for name, text in os.environ.items() if not name.startswith("DBT_")},
-            "DBT_WAREHOUSE_PATH": str(self.file),
-            "DBT_PROJECT_DIR": str(ROOT / "transform"),
-            "DBT_PROFILES_DIR": str(ROOT / "transform"),
-            "DBT_TARGET_PATH": str(target),
-            "DBT_LOG_PATH": str(target),
-            "DBT_VERSION_CHECK": "false",
-        }
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout[-6000:]
-        results = json.loads((target / "run_results.json").read_bytes())["results"]
-        return {result["unique_id"]: result["status"] for result in results}
-
-    def rows(self, query: str) -> list[Row]:
-        with duckdb.connect(str(self.file), read_only=True) as connection:
-            cursor = connection.execute(query)
-            names = [column[0] for column in cursor.description or ()]
-            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-
-    def marts(self) -> dict[str, list[Row]]:
-        return {mart: self.rows(f"from marts.{mart} order by all") for mart in MARTS}
-
-    def append(self, table: str, loaded_at: datetime, types: Row, *rows: Row) -> None:
-        """Add rows as a loader does that only appends; absent columns are null."""
-        columns = {
-            **types,
-            "_sdc_batched_at": "timestamp",
-            "_sdc_extracted_at": "timestamp",
-            "_sdc_deleted_at": "varchar",
-        }
-        extracted_at = datetime.now(timezone.utc).replace(tzinfo=None)
-        with duckdb.connect(str(self.file)) as connection:
-            schema = table.split(".", maxsplit=1)[0]
-            listed = ", ".join(f'"{name}" {kind}' for name, kind in columns.items())
-            connection.execute(f"create schema if not exists {schema}")
-            connection.execute(f"create table if not exists {table} ({listed})")
-            for row in rows:
-                stored = {"_sdc_batched_at": loaded_at, "_sdc_extracted_at": extracted_at, **row}
-                connection.execute(
-                    f"insert into {table} values ({', '.join('?' * len(columns))})",  # noqa: S608
-                    [stored.get(name) for name in columns],
-                )
-
+LONG_AGO, MONDAY, TUESDAY = date(2026, 10, 9), date(2026, 11, 2), date(2026, 11, 3)
+WEDNESDAY = date(2026, 11, 4)
+FIRST_LOAD, SECOND_LOAD, THIRD_LOAD = (datetime(2026, 11, day, 6) for day in (3, 4, 5))
 
 PROJECTS = {"id": "varchar", "slug": "varchar"}
 ISSUES = {"id": "varchar", "project": "json", "status": "varchar", "lastseen": "timestamp"}
@@ -217,15 +154,32 @@ def load_second(warehouse: Warehouse) -> None:
     warehouse.append("app.events", at, APP_EVENTS, act(3, TUESDAY, "click", at))
 
 
+def load_third(warehouse: Warehouse) -> None:
+    """Rows that are weeks late, the rest of a trace beyond midnight, and a project renamed."""
+    at = THIRD_LOAD
+    warehouse.append("sentry.projects", at, PROJECTS, {"id": "2", "slug": "gateway"})
+    spans = [
+        span(50, LONG_AGO, 700, **{"project.id": 2}),
+        span(51, TUESDAY, 400, trace=f"{40 // 4:032x}", parent_span=f"{40:016x}"),
+    ]
+    warehouse.append("sentry.spans", at, SPANS, *spans)
+    warehouse.append("sentry.events", at, EVENTS, error(4, LONG_AGO, 1002, 10, 3.0))
+    # Before a session of the next day, which thereby began earlier.
+    late = act(4, MONDAY, "click", at, session_id=f"session of {TUESDAY}")
+    warehouse.append("app.events", at, APP_EVENTS, late)
+
+
 @dataclass(frozen=True)
 class Built:
-    """What dbt gave after the first load, after the second, and all anew."""
+    """What dbt gave after each load; after the later ones also all anew."""
 
     warehouse: Warehouse
     first_statuses: dict[str, str]
     first: dict[str, list[Row]]
     second: dict[str, list[Row]]
-    anew: dict[str, list[Row]]
+    second_anew: dict[str, list[Row]]
+    third: dict[str, list[Row]]
+    third_anew: dict[str, list[Row]]
 
 
 @pytest.fixture(scope="module")
@@ -236,14 +190,21 @@ def built(transformer_bin: Path, tmp_path_factory: pytest.TempPathFactory) -> Bu
     load_first(warehouse)
     first_statuses = warehouse.run("build")
     first = warehouse.marts()
-    load_second(warehouse)
-    warehouse.run("build", "--exclude-resource-type", "unit_test")
-    second = warehouse.marts()
-    fresh = Warehouse(dbt, folder / "anew" / "warehouse.duckdb", relations)
-    fresh.file.parent.mkdir()
+    later = []
+    for load in (load_second, load_third):
+        load(warehouse)
+        warehouse.run("build", "--exclude-resource-type", "unit_test")
+        later += [warehouse.marts(), anew(warehouse, folder / load.__name__)]
+    return Built(warehouse, first_statuses, first, *later)
+
+
+def anew(warehouse: Warehouse, folder: Path) -> dict[str, list[Row]]:
+    """What all models give when they are built from the same rows at once."""
+    folder.mkdir()
+    fresh = Warehouse(warehouse.dbt, folder / warehouse.file.name, warehouse.variables)
     shutil.copy(warehouse.file, fresh.file)
-    fresh.run("build", "--full-refresh", "--select", "marts")
-    return Built(warehouse, first_statuses, first, second, fresh.marts())
+    fresh.run("run", "--full-refresh", "--select", "intermediate", "marts")
+    return fresh.marts()
 
 
 def only(rows: list[Row], **where: Any) -> Row:
@@ -256,23 +217,75 @@ class TestBuild:
     def test_warns_of_the_event_whose_issue_is_gone_and_of_nothing_else(self, built: Built) -> None:
         told = {name.split(".")[2] for name, how in built.first_statuses.items() if how == "warn"}
         assert {name.rsplit("__ref_")[0] for name in told} == {
-            "relationships_stg_sentry__events_issue_id__issue_id"
+            "relationships_int_issue_days_issue_id__issue_id"
         }
-        assert set(built.first_statuses.values()) == {"success", "pass", "warn"}
+        assert set(built.first_statuses.values()) == {"success", "pass", "no-op", "warn"}
 
     def test_of_what_changed_equals_a_build_of_everything(self, built: Built) -> None:
-        assert built.second == built.anew
+        assert len(built.second) > 20
+        assert built.second == built.second_anew
         assert built.second != built.first
 
+    def test_finds_rows_that_are_weeks_late_and_a_renamed_project(self, built: Built) -> None:
+        assert built.third == built.third_anew
+        row = only(built.third["span_volume_daily"], activity_date=LONG_AGO)
+        assert (row["service"], row["stored_span_count"]) == ("gateway", 1)
+
     def test_of_no_change_changes_nothing(self, built: Built) -> None:
-        built.warehouse.run("run", "--select", "marts")
-        assert built.warehouse.marts() == built.second
+        built.warehouse.run("run", "--select", "intermediate", "marts")
+        assert built.warehouse.marts() == built.third
+        compiled = (built.warehouse.file.parent / "target/compiled/sentry/models").rglob("*/*.sql")
+        models = [path for path in compiled if ".yml/" not in str(path)]  # those are unit tests
+        assert len(models) > 50
+        assert [path.stem for path in models if "in (date '" in path.read_text()] == []  # no day
 
     def test_leaves_freshness_and_docs_working(self, built: Built) -> None:
         built.warehouse.run("source", "freshness", "--select", "source:sentry.spans")
         sources = json.loads((built.warehouse.file.parent / "target/sources.json").read_bytes())
         assert [result["status"] for result in sources["results"]] == ["pass"]
         built.warehouse.run("docs", "generate")
+
+
+class TestForgetfulSource:
+    def test_leaves_built_days_whole(self, built: Built, tmp_path: Path) -> None:
+        file = tmp_path / "warehouse.duckdb"
+        kept = Warehouse(built.warehouse.dbt, file, built.warehouse.variables)
+        shutil.copy(built.warehouse.file, file)
+        models = ("run", "--select", "int_day_versions", "int_event_rollups", "fct_campaigns_daily")
+        long_ago = act(5, LONG_AGO, "click", THIRD_LOAD)
+        email = act(6, WEDNESDAY, "email_sent", THIRD_LOAD, campaign="sale", user_id=None)
+        kept.append("app.events", THIRD_LOAD, APP_EVENTS, long_ago, email)
+        kept.run(*models)
+        counts = (
+            "select activity_date, sum(event_count) as events, sum(session_count) as sessions "
+            "from intermediate.int_event_rollups group by all order by all"
+        )
+        before = kept.rows(counts)
+        assert [row["events"] for row in before] == [1, 3, 1, 1]
+        with duckdb.connect(str(file)) as connection:
+            # Of Monday the last act is left.
+            connection.execute("delete from app.events where occurred_at < '2026-11-02 14:03'")
+        kept.run(*models)
+        assert kept.rows(counts) == before
+
+    def test_drops_the_last_row_of_a_day_that_was_corrected(
+        self, built: Built, tmp_path: Path
+    ) -> None:
+        file = tmp_path / "warehouse.duckdb"
+        corrected = Warehouse(built.warehouse.dbt, file, built.warehouse.variables)
+        shutil.copy(built.warehouse.file, file)
+        models = ("run", "--select", "int_day_versions", "fct_campaigns_daily")
+        email = act(6, WEDNESDAY, "email_sent", THIRD_LOAD, campaign="sale")
+        corrected.append("app.events", THIRD_LOAD, APP_EVENTS, email)
+        corrected.run(*models)
+        campaigns = "select campaign from marts.fct_campaigns_daily"
+        assert corrected.rows(campaigns) == [{"campaign": "sale"}]
+        with duckdb.connect(str(file)) as connection:
+            connection.execute(
+                "update app.events set campaign = null, loaded_at = loaded_at + interval '1 day'"
+            )
+        corrected.run(*models)
+        assert corrected.rows(campaigns) == []
 
 
 class TestSpanVolumeDaily:
@@ -291,13 +304,26 @@ class TestSpanVolumeDaily:
         assert row["mean_duration_seconds"] == pytest.approx(1.05)
         percentiles = [row[f"p{share}_duration_seconds"] for share in (50, 75, 95, 99)]
         assert percentiles == [1.0, 1.5, 1.9, 2.0]
-        assert sum(row["duration_histogram"].values()) == 40
-        assert (row["trace_count"], row["user_count"]) == (6, 1)
+
+    def test_knows_how_sure_a_sample_of_traces_is(self, built: Built) -> None:
+        row = only(built.first["span_volume_daily"], activity_date=MONDAY)
+        # Numbers 1 to 20 in fours: traces of 3, 4, 4, 4, 4 and 1 spans, each kept with 1/2.
+        variance = sum(2 * spans * (2 * spans - spans) for spans in (3, 4, 4, 4, 4, 1))
+        assert row["stored_trace_count"] == 6
+        assert row["estimated_span_count_standard_error"] == pytest.approx(variance**0.5)
+        assert row["is_low_sample"]
+        assert row["error_rate_low"] < row["error_rate"] < row["error_rate_high"]
+
+    def test_spreads_durations_over_buckets(self, built: Built) -> None:
+        buckets = [
+            row for row in built.first["span_duration_daily"] if row["activity_date"] == MONDAY
+        ]
+        assert sum(row["estimated_span_count"] for row in buckets) == 40
 
     def test_counts_the_late_span_and_a_row_sent_again_once(self, built: Built) -> None:
         row = only(built.second["span_volume_daily"], activity_date=MONDAY)
         assert (row["stored_span_count"], row["estimated_error_count"]) == (21, 6)
-        assert (row["min_duration_seconds"], row["max_duration_seconds"]) == (0.15, 5)
+        assert (row["stored_trace_count"], row["max_duration_seconds"]) == (7, 5)
         assert row["error_rate"] == pytest.approx(6 / 42)
 
     def test_takes_in_the_second_load_of_a_day(self, built: Built) -> None:
@@ -331,21 +357,21 @@ class TestUserEngagement:
         assert (row["stored_span_count"], row["estimated_transaction_count"]) == (20, 40)
         assert row["failed_transaction_rate"] == 0.1
         assert (row["stored_error_count"], row["estimated_error_count"]) == (2, 6)
-        assert row["issue_count"] == 2
+        assert row["stored_issue_count"] == 2
 
     def test_completes_a_day_that_one_side_saw_first(self, built: Built) -> None:
         early = only(built.first["user_engagement"], activity_date=TUESDAY, user_id="1001")
-        assert (early["event_count"], early["product_loaded_at"]) == (0, None)
+        assert (early["event_count"], early["is_seen_in_product"]) == (0, False)
         row = only(built.second["user_engagement"], activity_date=TUESDAY, user_id="1001")
         assert (row["click_count"], row["stored_span_count"]) == (1, 3)
         only(built.second["user_engagement"], activity_date=TUESDAY, user_id="1002")
 
     def test_adds_up_to_the_day_by_plan(self, built: Built) -> None:
-        row = only(built.second["engagement_daily"], activity_date=MONDAY)
+        row = only(built.second["fct_business_daily"], activity_date=MONDAY)
         assert (row["plan"], row["user_count"], row["active_user_rate"]) == ("team", 1, 1)
         assert (row["conversion_rate"], row["email_open_rate"]) == (1, None)
-        stranger = only(built.second["engagement_daily"], activity_date=TUESDAY, plan="unknown")
-        assert (stranger["affected_user_count"], stranger["active_user_count"]) == (1, 0)
+        stranger = only(built.second["fct_business_daily"], activity_date=TUESDAY, plan="unknown")
+        assert (stranger["stored_affected_user_count"], stranger["active_user_count"]) == (1, 0)
 
 
 class TestStaging:
@@ -363,7 +389,7 @@ class TestStaging:
 
     def test_starts_spans_at_their_precise_time(self, built: Built) -> None:
         (row,) = built.warehouse.rows(
-            "select min(started_at) as at from staging.stg_sentry__spans where duration_seconds = 3"
+            "select started_at as at from staging.stg_sentry__spans where duration_seconds = 3"
         )
         assert row["at"] == datetime(2026, 11, 3, 12, 0, 0, 250_000)
 
@@ -372,8 +398,8 @@ class TestEmptyWarehouse:
     def test_builds_on_the_sample_alone(self, transformer_bin: Path, tmp_path: Path) -> None:
         warehouse = Warehouse(transformer_bin / "dbt", tmp_path / "warehouse.duckdb", {})
         statuses = warehouse.run("build")
-        assert set(statuses.values()) == {"success", "pass"}
+        assert set(statuses.values()) == {"success", "pass", "no-op"}  # exposures do nothing
         marts = warehouse.marts()
         assert marts["span_volume_daily"] == []
-        days = {row["activity_date"] for row in marts["engagement_daily"]}
+        days = {row["activity_date"] for row in marts["fct_business_daily"]}
         assert 59 <= len(days) <= 61

@@ -1,10 +1,10 @@
--- Each roll-up holds exactly the spans of what it was made of: staging, daily rows, their histograms, weekly rows.
+-- Each roll-up holds exactly the spans of what it was made of: staging, daily rows, their histograms, weeks, months.
 with staged as (
     select
-        started_on as activity_date,
+        activity_date,
         count(*) as stored_span_count
-    from {{ ref("stg_sentry__spans") }}
-    group by started_on
+    from {{ ref("int_spans") }}
+    group by activity_date
 ),
 
 daily as (
@@ -14,31 +14,42 @@ daily as (
         sum(estimated_span_count) as estimated_span_count,
         sum(estimated_ok_count + estimated_error_count + estimated_cancelled_count + estimated_unknown_count)
             as estimated_by_status,
-        sum(list_sum(map_values(duration_histogram))) as estimated_by_duration
+        sum(estimated_timed_span_count) as estimated_timed_span_count
     from {{ ref("span_volume_daily") }}
     group by activity_date
 ),
 
-weekly as (
+durations as (
     select
-        week_start_date,
-        sum(stored_span_count) as stored_span_count,
+        activity_date,
         sum(estimated_span_count) as estimated_span_count
-    from {{ ref("span_volume_weekly") }}
-    group by week_start_date
+    from {{ ref("span_duration_daily") }}
+    group by activity_date
 ),
 
-weeks as (
-    select
-        date_trunc('week', activity_date) as week_start_date,
-        sum(stored_span_count) as stored_span_count,
-        sum(estimated_span_count) as estimated_span_count
-    from daily
-    group by week_start_date
-)
+-- Rows of a period, and the days that they must hold.
+{% for period in ("week", "month") %}
+    {{ period }}ly as (
+        select
+            {{ period }}_start_date as start_date,
+            sum(stored_span_count) as stored_span_count,
+            sum(estimated_span_count) as estimated_span_count
+        from {{ ref("span_volume_" ~ period ~ "ly") }}
+        group by start_date
+    ),
+
+    days_of_{{ period }} as (
+        select
+            cast(date_trunc('{{ period }}', activity_date) as date) as start_date,
+            sum(stored_span_count) as stored_span_count,
+            sum(estimated_span_count) as estimated_span_count
+        from daily
+        group by start_date
+    ){{ "," if not loop.last }}
+{% endfor %}
 
 select
-    'staging and daily' as disagreeing,
+    'spans and daily' as disagreeing,
     staged.activity_date as since
 from staged
 left join daily on staged.activity_date = daily.activity_date
@@ -55,18 +66,22 @@ where abs(estimated_by_status - estimated_span_count) > 0.001
 union all
 
 select
-    'histograms and all' as disagreeing,
+    'histograms and timed' as disagreeing,
     daily.activity_date as since
 from daily
-where estimated_by_duration > estimated_span_count + 0.001
+left join durations on daily.activity_date = durations.activity_date
+where abs(daily.estimated_timed_span_count - coalesce(durations.estimated_span_count, 0)) > 0.001
 
 union all
 
-select
-    'daily and weekly' as disagreeing,
-    weeks.week_start_date as since
-from weeks
-left join weekly on weeks.week_start_date = weekly.week_start_date
-where
-    weeks.stored_span_count is distinct from weekly.stored_span_count
-    or abs(weeks.estimated_span_count - weekly.estimated_span_count) > 0.001
+{% for period in ("week", "month") %}
+    select
+        'daily and {{ period }}ly' as disagreeing,
+        days_of_{{ period }}.start_date as since
+    from days_of_{{ period }}
+    left join {{ period }}ly on days_of_{{ period }}.start_date = {{ period }}ly.start_date
+    where
+        days_of_{{ period }}.stored_span_count is distinct from {{ period }}ly.stored_span_count
+        or abs(days_of_{{ period }}.estimated_span_count - {{ period }}ly.estimated_span_count) > 0.001
+    {{ "union all" if not loop.last }}
+{% endfor %}

@@ -3,7 +3,9 @@ with users as (
 ),
 
 rollups as (
-    select * from {{ ref("int_event_rollups") }}
+    select *
+    from {{ ref("int_event_rollups") }}
+    where user_id != '(anonymous)'
 ),
 
 activity as (
@@ -34,7 +36,7 @@ final as (
         cast(coalesce(activity.event_count, 0) as bigint) as event_count,
         cast(coalesce(activity.session_count, 0) as bigint) as session_count,
         cast(coalesce(activity.purchase_count, 0) as bigint) as purchase_count,
-        round(coalesce(activity.revenue, 0), 4) as revenue,
+        {{ rounded("coalesce(activity.revenue, 0)", digits=4) }} as revenue,
         cast(coalesce(activity.engagement_points, 0) as bigint) as engagement_points
     from users
     full outer join activity on users.user_id = activity.user_id

@@ -1,15 +1,23 @@
 -- What did each user do on each day, and what did they suffer from us: product events, spans and errors side by side?
-{{
-    config(
-        materialized="incremental",
-        incremental_strategy="delete+insert",
-        unique_key="activity_date",
-        on_schema_change="fail",
-        meta={"time_column": "activity_date"},
-    )
-}}
+{{ config(
+    materialized="incremental",
+    unique_key="activity_date",
+    meta={"time_column": "activity_date"},
+    pre_hook="{{ clear_stale_days('any_version') }}",
+    post_hook="{{ note_empty_days('any_version') }}",
+) }}
 
-with product as (
+{# A day seen on one side first is completed here: the version covers all three. #}
+{% set days = stale_days("any_version") %}
+
+with versions as (
+    select
+        activity_date,
+        any_version
+    from {{ ref("int_day_versions") }}
+),
+
+product as (
     select
         activity_date,
         user_id,
@@ -25,42 +33,41 @@ with product as (
         cast(sum(event_count) filter (where event_type = 'email_sent') as bigint) as email_sent_count,
         cast(sum(event_count) filter (where event_type = 'email_opened') as bigint) as email_opened_count,
         cast(sum(event_count) filter (where event_type = 'email_clicked') as bigint) as email_clicked_count,
-        round(sum(revenue), 4) as revenue,
-        max(loaded_at) as product_loaded_at
+        {{ rounded("sum(revenue)", digits=4) }} as revenue
     from {{ ref("int_event_rollups") }}
+    where user_id != '(anonymous)' and {{ on_days("activity_date", days) }}
     group by activity_date, user_id
 ),
 
 spans as (
     select
-        started_on as activity_date,
+        activity_date,
         user_id,
         count(*) as stored_span_count,
-        round(sum(span_weight), 6) as estimated_span_count,
-        round(sum(span_weight) filter (where is_transaction), 6) as estimated_transaction_count,
-        round(sum(span_weight) filter (where is_transaction and status_class = 'error'), 6)
+        {{ rounded("sum(span_weight)") }} as estimated_span_count,
+        {{ rounded("sum(span_weight) filter (where is_transaction)") }} as estimated_transaction_count,
+        {{ rounded("sum(span_weight) filter (where is_transaction and status_class = 'error')") }}
             as estimated_failed_transaction_count,
-        round(sum(span_weight * duration_seconds) filter (where is_transaction), 6) as total_transaction_seconds,
-        max(loaded_at) as spans_loaded_at
-    from {{ ref("stg_sentry__spans") }}
-    where user_id is not null and started_on is not null
-    group by started_on, user_id
+        {{ rounded("sum(span_weight * duration_seconds) filter (where is_transaction)") }} as total_transaction_seconds
+    from {{ ref("int_spans") }}
+    where user_id is not null and {{ on_days("activity_date", days) }}
+    group by activity_date, user_id
 ),
 
 errors as (
     select
-        occurred_on as activity_date,
+        activity_date,
         user_id,
         count(*) as stored_error_count,
-        round(sum(sample_weight), 6) as estimated_error_count,
-        count(distinct issue_id) as issue_count,
-        max(loaded_at) as errors_loaded_at
-    from {{ ref("stg_sentry__events") }}
-    where user_id is not null and occurred_on is not null
-    group by occurred_on, user_id
+        {{ rounded("sum(sample_weight)") }} as estimated_error_count,
+        {{ rounded(count_standard_error("sample_weight", "1")) }} as estimated_error_count_standard_error,
+        count(distinct issue_id) as stored_issue_count
+    from {{ ref("int_errors") }}
+    where user_id is not null and {{ on_days("activity_date", days) }}
+    group by activity_date, user_id
 ),
 
-joined as (
+final as (
     select
         activity_date,
         user_id,
@@ -77,63 +84,25 @@ joined as (
         coalesce(product.email_clicked_count, 0) as email_clicked_count,
         coalesce(product.revenue, 0) as revenue,
         coalesce(product.engagement_score, 0) as engagement_score,
+        product.user_id is not null as is_seen_in_product,
         coalesce(spans.stored_span_count, 0) as stored_span_count,
         coalesce(spans.estimated_span_count, 0) as estimated_span_count,
         coalesce(spans.estimated_transaction_count, 0) as estimated_transaction_count,
         coalesce(spans.estimated_failed_transaction_count, 0) as estimated_failed_transaction_count,
-        spans.estimated_failed_transaction_count / nullif(spans.estimated_transaction_count, 0)
+        {{ ratio("coalesce(spans.estimated_failed_transaction_count, 0)", "spans.estimated_transaction_count") }}
             as failed_transaction_rate,
         coalesce(spans.total_transaction_seconds, 0) as total_transaction_seconds,
-        spans.total_transaction_seconds / nullif(spans.estimated_transaction_count, 0) as mean_transaction_seconds,
+        {{ ratio("spans.total_transaction_seconds", "spans.estimated_transaction_count") }} as mean_transaction_seconds,
         coalesce(errors.stored_error_count, 0) as stored_error_count,
         coalesce(errors.estimated_error_count, 0) as estimated_error_count,
-        coalesce(errors.issue_count, 0) as issue_count,
-        product.product_loaded_at,
-        spans.spans_loaded_at,
-        errors.errors_loaded_at
+        coalesce(errors.estimated_error_count_standard_error, 0) as estimated_error_count_standard_error,
+        coalesce(errors.stored_issue_count, 0) as stored_issue_count,
+        spans.user_id is not null or errors.user_id is not null as is_seen_in_sentry,
+        versions.any_version as day_version
     from product
     full outer join spans using (activity_date, user_id)
     full outer join errors using (activity_date, user_id)
-),
-
-{% if is_incremental() %}
-    -- A day seen on one side first is completed here: any side's count or newest load time tells that it moved.
-    changed_days as (
-        select distinct changed.activity_date
-        from (
-            select
-                activity_date,
-                user_id,
-                event_count,
-                stored_span_count,
-                stored_error_count,
-                product_loaded_at,
-                spans_loaded_at,
-                errors_loaded_at
-            from joined
-            except
-            select
-                activity_date,
-                user_id,
-                event_count,
-                stored_span_count,
-                stored_error_count,
-                product_loaded_at,
-                spans_loaded_at,
-                errors_loaded_at
-            from {{ this }}
-        ) as changed
-    ),
-
-    final as (
-        select joined.*
-        from joined
-        inner join changed_days on joined.activity_date = changed_days.activity_date
-    )
-{% else %}
-    final as (
-        select * from joined
-    )
-{% endif %}
+    left join versions using (activity_date)
+)
 
 select * from final

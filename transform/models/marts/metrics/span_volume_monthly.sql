@@ -1,0 +1,4 @@
+-- The same as span_volume_daily per month: how much did each service do, how long did it take, how well did it go?
+{{ config(meta={"time_column": "month_start_date"}) }}
+
+{{ span_volume_over("month") }}
