@@ -1,4 +1,4 @@
-"""dbt's events as few lines: one per model, every warning and error, passed tests only counted."""
+"""dbt's events as few lines: one per stored model, every warning and error, the rest counted."""
 
 from __future__ import annotations
 
@@ -61,8 +61,10 @@ def told(event: Any) -> str | None:
     return "\n".join(line.rstrip() for line in text.splitlines() if line.strip()) or None
 
 
-def _result(data: Any, level: str) -> str:
+def _result(data: Any, level: str) -> str | None:
     node = data.node_info
+    if node.materialized == "view" and level == "info":
+        return None
     verdict = {"error": "ERROR", "warn": "WARN"}.get(level, "ok")
     kind = node.materialized or node.resource_type
     name = node.node_name

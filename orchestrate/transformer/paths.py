@@ -8,25 +8,34 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 DEFAULT_ENVIRONMENT = "demo"
+# Targets of profiles.yml whose file this package knows; somebody's own is left to dbt.
+WAREHOUSE_TARGET, SAMPLE_TARGET = "warehouse", "sample"
 
 
 @dataclass(frozen=True)
 class Paths:
-    """Absolute paths. Everything that dbt writes lies beside the warehouse."""
+    """Absolute paths. Everything that dbt writes lies beside the warehouse.
+
+    The sample is the same in every environment: it has a folder and a variable of its own.
+    """
 
     root: Path
     environment: str
     warehouse: Path
+    warehouse_variable: str
     project: Path
 
     @classmethod
-    def of(cls, environ: Mapping[str, str]) -> Paths:
-        """From MELTANO_PROJECT_ROOT, MELTANO_ENVIRONMENT, DBT_WAREHOUSE_PATH, DBT_PROJECT_DIR."""
+    def of(cls, environ: Mapping[str, str], target: str = WAREHOUSE_TARGET) -> Paths:
+        """From MELTANO_PROJECT_ROOT and _ENVIRONMENT, DBT_PROJECT_DIR and the file's variable."""
         root = Path(environ.get("MELTANO_PROJECT_ROOT") or CHECKOUT).absolute()
         environment = environ.get("MELTANO_ENVIRONMENT") or DEFAULT_ENVIRONMENT
-        warehouse = environ.get("DBT_WAREHOUSE_PATH") or f"output/{environment}/warehouse.duckdb"
+        variable = "DBT_WAREHOUSE_PATH"
+        if target == SAMPLE_TARGET:
+            environment, variable = SAMPLE_TARGET, "DBT_SAMPLE_PATH"
+        warehouse = environ.get(variable) or f"output/{environment}/warehouse.duckdb"
         project = environ.get("DBT_PROJECT_DIR") or "transform"
-        return cls(root, environment, root / warehouse, root / project)
+        return cls(root, environment, root / warehouse, variable, root / project)
 
     @property
     def published(self) -> Path:
@@ -51,7 +60,7 @@ class Paths:
 
     def give_to_dbt(self, environ: MutableMapping[str, str]) -> None:
         """Set dbt's variables, leaving those that somebody set on purpose."""
-        environ["DBT_WAREHOUSE_PATH"] = str(self.warehouse)
+        environ[self.warehouse_variable] = str(self.warehouse)
         environ["DBT_PROJECT_DIR"] = str(self.project)
         for name, value in {
             "DBT_PROFILES_DIR": str(self.project),

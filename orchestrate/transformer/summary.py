@@ -1,8 +1,8 @@
 """What the warehouse holds after a build: rows and newest time of each raw table and each mart.
 
 Nothing is listed here by name. Raw tables are dbt's sources, with the newest `loaded_at_field`;
-marts are the models in a folder `marts`, with the newest value of the column that their
-`config.meta.time_column` names, or of their first date or time.
+marts are the models below a folder `marts`, by the folder they lie in, with the newest value of the
+column that their `config.meta.time_column` names, or of their first date or time.
 """
 
 from __future__ import annotations
@@ -42,12 +42,14 @@ def raw_tables(manifest: Mapping[str, Any]) -> list[Relation]:
     )
 
 
-def marts(manifest: Mapping[str, Any]) -> list[Relation]:
-    return sorted(
-        Relation(node["schema"], node["alias"], _time_column(node))
-        for node in manifest["nodes"].values()
-        if node["resource_type"] == "model" and "marts" in node["fqn"][1:-1]
-    )
+def marts(manifest: Mapping[str, Any]) -> dict[str, list[Relation]]:
+    """Relations by the folder of their models, both in the order of the alphabet."""
+    found: dict[str, list[Relation]] = defaultdict(list)
+    for node in manifest["nodes"].values():
+        if node["resource_type"] == "model" and "marts" in node["fqn"][1:-1]:
+            relation = Relation(node["schema"], node["alias"], _time_column(node))
+            found[node["fqn"][-2]].append(relation)
+    return {folder: sorted(found[folder]) for folder in sorted(found)}
 
 
 def _time_column(node: Mapping[str, Any]) -> str | None:
@@ -91,11 +93,11 @@ def table(groups: Mapping[str, Sequence[Content]]) -> list[str]:
     return lines
 
 
-def next_steps(paths: Paths, mart: Relation | None) -> list[str]:
+def next_steps(paths: Paths, marts: Sequence[Relation]) -> list[str]:
     published = paths.shown(paths.published)
     lines = [f"Written: {paths.shown(paths.warehouse)}   For reading: {published}"]
-    if mart:
-        lines.append(f"Look:    meltano invoke dbt show --select {mart.name} --limit 5")
+    if marts:
+        lines.append(f"Look:    meltano invoke dbt show --select {marts[0].name} --limit 5")
     if paths.environment == "demo":
         lines.append(
             "Real:    copy .env.example to .env, set TAP_SENTRY_API_TOKEN and "

@@ -1,11 +1,17 @@
-"""The sample business data fits the demo: same people, a pattern that can repeat for ever."""
+"""The seeds fit the demo: same people, a pattern that can repeat, rows that the tap reads."""
 
 from __future__ import annotations
 
 import csv
+from datetime import datetime, timezone
 from pathlib import Path
 
+import pytest
+import yaml
+
 from tap_sentry.demo.people import END_USERS
+from tests import sample
+from tests.sync import NOW
 
 SEEDS = Path(__file__).parents[2] / "transform" / "seeds"
 MINUTES_OF_CYCLE = 28 * 24 * 60
@@ -57,3 +63,39 @@ class TestEvents:
         emails = [row for row in rows("events") if row["event_type"].startswith("email_")]
         assert emails
         assert all(row["campaign"] and not row["session_number"] for row in emails)
+
+
+@pytest.fixture(scope="module")
+def sample_files() -> dict[Path, str]:
+    return sample.files()
+
+
+class TestSample:
+    def test_is_what_the_tap_reads_from_the_demo(self, sample_files: dict[Path, str]) -> None:
+        kept = {*(SEEDS / "sentry").iterdir(), *sample_files}
+        differing = [path.name for path in kept if read(path) != sample_files.get(path)]
+        assert not differing, "run python -m tests.sample"
+
+    def test_has_rows_of_every_table_and_stays_small(self, sample_files: dict[Path, str]) -> None:
+        assert all(text.count("\n") > 1 for text in sample_files.values())
+        assert sum(path.stat().st_size for path in SEEDS.rglob("*.csv")) < 1_600_000
+
+    def test_ends_when_the_project_says(self) -> None:
+        project = yaml.safe_load((SEEDS.parent / "dbt_project.yml").read_text(encoding="utf-8"))
+        end = datetime.fromisoformat(project["vars"]["sample_end"])
+        assert end.replace(tzinfo=timezone.utc) == NOW
+
+    def test_keeps_traces_whole(self) -> None:
+        spans = rows("spans")
+        found = {(span["trace"], span["id"]) for span in spans}
+        parents = {(span["trace"], span["parent_span"]) for span in spans if span["parent_span"]}
+        assert parents
+        assert parents <= found
+
+    def test_has_the_issue_of_every_event(self) -> None:
+        issues = {row["id"] for row in rows("sentry/issues")}
+        assert {row["groupid"] for row in rows("sentry/sentry_events")} <= issues | {""}
+
+
+def read(path: Path) -> str | None:
+    return path.read_bytes().decode() if path.exists() else None
