@@ -16,22 +16,23 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 
 
-def install(extra: str, folder: Path) -> Path:
+def install(extra: str, folder: Path, *more: str, name: str = "") -> Path:
     """An environment with `orchestrate[extra]` below the folder. Returns its `bin`.
 
-    Made once, also when several test processes ask at the same time.
+    Made once, also when several test processes ask at the same time. With `more` in
+    it than the plugin needs it has another name.
     """
-    environment = folder / f"plugin-{extra}"
-    with (folder / f"plugin-{extra}.lock").open("w") as lock:
+    environment = folder / f"plugin-{name or extra}"
+    with (folder / f"{environment.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (environment / "ready").exists():
             shutil.rmtree(environment, ignore_errors=True)
-            _install(f"{ROOT / 'orchestrate'}[{extra}]", environment)
+            _install([*more, "--editable", f"{ROOT / 'orchestrate'}[{extra}]"], environment)
             (environment / "ready").touch()
     return environment / "bin"
 
 
-def _install(requirement: str, environment: Path) -> None:
+def _install(requirements: list[str], environment: Path) -> None:
     uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     python = str(environment / "bin/python")
     # Bytecode matters: dbt without it takes twice as long to start.
@@ -42,7 +43,7 @@ def _install(requirement: str, environment: Path) -> None:
         make = [sys.executable, "-m", "venv"]
         fill = [python, "-m", "pip", "install", "--quiet"]
     subprocess.run([*make, str(environment)], check=True)
-    subprocess.run([*fill, "--editable", requirement], check=True)
+    subprocess.run([*fill, *requirements], check=True)
 
 
 @dataclass(frozen=True)
