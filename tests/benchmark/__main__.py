@@ -17,13 +17,14 @@ from tests.benchmark import (
     pipeline,
     sampling,
     sync,
+    transform,
 )
 from tests.benchmark.figures import Figure
 
 
 def measure(quick: bool) -> Iterator[Figure]:
     """Every benchmark. The pipeline first, see there; then memory, while this process is small."""
-    for module in (pipeline, memory, sync, emission, sampling, bodies, airbyte):
+    for module in (pipeline, memory, sync, emission, sampling, bodies, airbyte, transform):
         yield from module.measure(quick)
     yield from loader_figures(10_000 if quick else 100_000)
 

@@ -15,6 +15,8 @@ from typing import Any
 import duckdb
 import pytest
 
+from orchestrate.transformer.__main__ import target_of
+
 pytestmark = pytest.mark.slow
 
 PROFILE = """
@@ -22,6 +24,8 @@ sentry:
   target: warehouse
   outputs:
     warehouse: {type: duckdb, path: "{{ env_var('DBT_WAREHOUSE_PATH') }}", schema: main}
+    sample: {type: duckdb, path: "{{ env_var('DBT_SAMPLE_PATH') }}", schema: main}
+    mine: {type: duckdb, path: "{{ env_var('MY_FILE') }}", schema: main}
 """
 SOURCES = """
 sources:
@@ -77,7 +81,8 @@ class Dbt:
         return [json.loads(path.read_text()) for path in runs]
 
     def model(self, sql: str) -> None:
-        (self.root / "transform/models/marts/daily.sql").write_text(sql)
+        path = self.root / "transform/models/marts/daily.sql"
+        path.write_text("{{ config(materialized='table') }}\n" + sql)
 
 
 GOOD = """
@@ -86,6 +91,7 @@ GOOD = """
     group by day
 """
 BAD = "select no_such_column from {{ source('sentry', 'issues') }}"
+ALONE = "select 1 as n"
 
 
 @pytest.fixture
@@ -98,6 +104,7 @@ def dbt(transformer_bin: Path, tmp_path: Path) -> Dbt:
     (made.root / "transform/profiles.yml").write_text(PROFILE)
     (models / "sources.yml").write_text(SOURCES)
     made.model(GOOD)
+    (models / "stg.sql").write_text(ALONE)
     made.fill(3)
     return made
 
@@ -107,9 +114,11 @@ class TestNoArguments:
         built = dbt.run(MELTANO_RUN_ID="01a1f955-2d27-7bc7-a0b6-01bbe987527f")
         assert built.returncode == 0, built.stdout
         lines = built.stdout.splitlines()
-        assert any(line.startswith("ok ") and "daily" in line for line in lines)
-        assert "issues                3  2026-11-20 12:00" in lines
-        assert "daily                 1  2026-11-20" in lines
+        told = [line for line in lines if line.startswith("ok ")]
+        assert [line.split()[-2:] for line in told] == [["daily", "(table)"]]  # no view
+        cells = [line.split() for line in lines]
+        assert ["issues", "3", "2026-11-20", "12:00"] in cells
+        assert ["daily", "1", "2026-11-20"] in cells
         assert "\x1b" not in built.stdout
         assert len(lines) < 20
         [invocation] = dbt.invocations()
@@ -173,10 +182,61 @@ class TestFailure:
         assert [path.name for path in dbt.published.parent.iterdir()] == ["warehouse.duckdb"]
 
 
+class TestTargets:
+    @pytest.mark.parametrize(
+        ("arguments", "expected"),
+        [
+            (["build"], "warehouse"),
+            (["build", "--target", "sample"], "sample"),
+            (["build", "--target=sample", "--full-refresh"], "sample"),
+            (["build", "-s", "daily", "-t", "sample"], "sample"),
+            (["build", "--target-path", "sample"], "warehouse"),
+            (["build", "--target"], "warehouse"),
+        ],
+    )
+    def test_are_read_from_arguments(self, arguments: list[str], expected: str) -> None:
+        assert target_of(arguments, {}) == expected
+
+    def test_are_read_from_dbts_variable_when_no_argument_says_another(self) -> None:
+        assert target_of(["build"], {"DBT_TARGET": "sample"}) == "sample"
+        assert target_of(["build", "-t", "warehouse"], {"DBT_TARGET": "sample"}) == "warehouse"
+
+    def test_sample_stays_apart_from_the_warehouse_even_while_that_is_locked(
+        self, dbt: Dbt
+    ) -> None:
+        dbt.model(ALONE)
+        with duckdb.connect(str(dbt.output / "warehouse.duckdb")):
+            built = dbt.run("build", "--target", "sample")
+        assert built.returncode == 0, built.stdout
+        assert "Not published: the target is sample" in built.stdout
+        assert [path.name for path in dbt.output.iterdir()] == ["warehouse.duckdb"]
+        sample = dbt.root / "output/sample"
+        assert {path.name for path in sample.iterdir()} == {"warehouse.duckdb", "dbt"}
+        with duckdb.connect(str(sample / "warehouse.duckdb"), read_only=True) as reader:
+            assert reader.execute("select n from daily").fetchall() == [(1,)]
+
+    def test_a_locked_sample_is_told_as_a_locked_warehouse_is(self, dbt: Dbt) -> None:
+        file = dbt.root / "sample.duckdb"
+        with duckdb.connect(str(file)):
+            refused = dbt.run("build", "--target", "sample", DBT_SAMPLE_PATH=str(file))
+        assert refused.returncode == 1
+        assert f"Cannot open {file}: it is open in another process" in refused.stdout
+
+    def test_somebodys_own_is_left_to_dbt(self, dbt: Dbt) -> None:
+        dbt.model(ALONE)
+        file = dbt.root / "mine.duckdb"
+        with duckdb.connect(str(dbt.output / "warehouse.duckdb")):
+            built = dbt.run("build", DBT_TARGET="mine", MY_FILE=str(file))
+        assert built.returncode == 0, built.stdout
+        assert file.exists()
+        assert not dbt.published.exists()
+        assert len(dbt.invocations()) == 1
+
+
 class TestPassedThrough:
     def test_other_commands_answer_as_dbt_does(self, dbt: Dbt) -> None:
         listed = dbt.run("ls", "--resource-type", "model")
-        assert listed.stdout.split()[-1] == "sentry.marts.daily"
+        assert listed.stdout.split()[-2:] == ["sentry.marts.daily", "sentry.stg"]
         assert dbt.run("build").returncode == 0
         shown = dbt.run("show", "--inline", "select n + 39 as answer from {{ ref('daily') }}")
         assert "42" in shown.stdout

@@ -205,13 +205,13 @@ MANIFEST: dict[str, Any] = {
             "resource_type": "model",
             "schema": "marts",
             "alias": name,
-            "fqn": ["sentry", folder, name],
+            "fqn": ["sentry", *folders, name],
             "config": {"meta": meta},
         }
-        for name, folder, meta in [
-            ("daily", "marts", {"time_column": "day"}),
-            ("plain", "marts", {}),
-            ("stg", "staging", {}),
+        for name, folders, meta in [
+            ("plain", ["marts", "people"], {}),
+            ("daily", ["marts", "metrics"], {"time_column": "day"}),
+            ("stg", ["staging"], {}),
         ]
     },
 }
@@ -221,11 +221,14 @@ class TestSummary:
     def test_lists_every_raw_table_and_mart_that_exists(self, warehouse: Path) -> None:
         with duckdb.connect(str(warehouse)) as connection:
             raw = list(summary.contents(connection, summary.raw_tables(MANIFEST)))
-            marts = list(summary.contents(connection, summary.marts(MANIFEST)))
+            marts = summary.marts(MANIFEST)
+            assert list(marts) == ["metrics", "people"]
+            found = {name: list(summary.contents(connection, of)) for name, of in marts.items()}
         assert [(row.relation.name, row.rows) for row in raw] == [("issues", 1)]
-        lines = summary.table({"raw table": raw, "mart": marts})
+        lines = summary.table({"raw table": raw, **found})
         assert lines[3:] == [
             "daily                 1  2026-11-20",
+            "people             rows  newest (UTC)",
             "plain                 1  -",
         ]
 
@@ -236,9 +239,9 @@ class TestSummary:
         assert {relation.time_column for relation in found} == {"_sdc_at", "datecreated"}
 
     def test_says_what_to_do_next_and_how_to_leave_the_demo(self) -> None:
-        mart = summary.Relation("marts", "daily", None)
-        demo = summary.next_steps(Paths.of({}), mart)
+        marts = [summary.Relation("marts", "daily", None)]
+        demo = summary.next_steps(Paths.of({}), marts)
         assert "output/demo/published/warehouse.duckdb" in demo[0]
         assert "dbt show --select daily" in demo[1]
         assert "TAP_SENTRY_API_TOKEN" in demo[2]
-        assert len(summary.next_steps(Paths.of({"MELTANO_ENVIRONMENT": "prod"}), mart)) == 2
+        assert len(summary.next_steps(Paths.of({"MELTANO_ENVIRONMENT": "prod"}), marts)) == 2
