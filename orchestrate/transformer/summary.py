@@ -2,7 +2,7 @@
 
 Nothing is listed here by name. Raw tables are dbt's sources, with the newest `loaded_at_field`;
 marts are the models below a folder `marts`, by the folder they lie in, with the newest value of the
-column that their `config.meta.time_column` names, or of their first date or time.
+column that their `config.meta.time_column` names, if it names one.
 """
 
 from __future__ import annotations
@@ -71,8 +71,7 @@ def contents(
         of_table = times.get((relation.schema, relation.name))
         if of_table is None:
             continue
-        columns = [name for name in of_table if name == relation.time_column] or of_table
-        newest = f'max("{columns[0]}")' if columns else "null"
+        newest = f'max("{relation.time_column}")' if relation.time_column in of_table else "null"
         found = connection.execute(
             f'select count(*), {newest} from "{relation.schema}"."{relation.name}"'  # noqa: S608
         ).fetchone()

@@ -82,7 +82,8 @@ class Dbt:
 
     def model(self, sql: str) -> None:
         path = self.root / "transform/models/marts/daily.sql"
-        path.write_text("{{ config(materialized='table') }}\n" + sql)
+        config = "{{ config(materialized='table', meta={'time_column': 'day'}) }}"
+        path.write_text(f"{config}\n{sql}")
 
 
 GOOD = """
