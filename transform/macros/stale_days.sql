@@ -99,6 +99,20 @@
     {%- endif -%}
 {%- endmacro %}
 
+{# The condition that any stale day lies between two dates, both included. #}
+{% macro over_days(first, last, days) -%}
+    {%- if days is none or not days -%}
+        {{ on_days(first, days) }}
+    {%- else -%}
+        (
+        {%- for day in days %}
+            ({{ first }} <= date '{{ day }}' and {{ last }} >= date '{{ day }}')
+            {{- " or" if not loop.last }}
+        {%- endfor %}
+        )
+    {%- endif -%}
+{%- endmacro %}
+
 {# The same of a timestamp as ranges, by which a table that lies in the order of time is read in part. #}
 {% macro during_days(column, days) -%}
     {%- if days is none or not days -%}

@@ -6,13 +6,7 @@
 with segments as (
     select *
     from {{ ref("int_segments") }}
-    {% if days is not none %}
-        where
-            false
-            {% for day in days %}
-                or (activity_date <= date '{{ day }}' and last_span_on >= date '{{ day }}')
-            {% endfor %}
-    {% endif %}
+    where {{ over_days("activity_date", "last_span_on", days) }}
 ),
 
 services as (
