@@ -44,7 +44,9 @@ class Answer:
                 raise NotAvailable(
                     f"GET {path} answered with a web page: not an API path"
                 ) from None
-            raise SentryUnavailable(f"GET {path} answered with a broken body") from None
+            raise SentryUnavailable(
+                f"GET {path} answered with a broken body", reason="broken body"
+            ) from None
         rows = body
         if isinstance(body, dict):
             rows = body["data"] if isinstance(body.get("data"), list) else [body]

@@ -169,10 +169,14 @@ class Bucket:
 
     def ready_at(self, now: float, server: ServerClock) -> float:
         """When the next request may leave: `now`, an instant to come, or inf: after an answer."""
+        if now >= self.blocked_until and self.in_flight >= int(self.allowed):
+            return math.inf
+        return self.open_at(now, server)
+
+    def open_at(self, now: float, server: ServerClock) -> float:
+        """As `ready_at`, however many requests are under way."""
         if now < self.blocked_until:
             return self.blocked_until
-        if self.in_flight >= int(self.allowed):
-            return math.inf
         return now if self.limit is None else self._window_ready_at(now, self.limit, server)
 
     def _window_ready_at(self, now: float, limit: int, server: ServerClock) -> float:

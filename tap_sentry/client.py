@@ -10,7 +10,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import backoff
@@ -48,6 +48,16 @@ _WHAT_TO_DO = {
 }
 
 
+class Retry(NamedTuple):
+    """A request that is asked again: its family, why, the number of the try and the wait for it."""
+
+    endpoint: str
+    reason: str
+    path: str
+    attempt: int
+    wait_s: float
+
+
 class SentryClient:
     """One session for the whole tap. Its methods may be called from many threads.
 
@@ -68,6 +78,8 @@ class SentryClient:
     ) -> None:
         self.requests: Counter[str] = Counter()
         self.retries: Counter[str] = Counter()
+        # Called before each wait for another try, in the thread that waits.
+        self.on_retry: Callable[[Retry], None] = lambda _: None
         self.limiter = RateLimiter(
             settings.rate_limit, max_in_flight=settings.max_concurrency, clock=clock, sleep=sleep
         )
@@ -144,7 +156,8 @@ class SentryClient:
             self._silences += 1
             # The error's own text may hold the whole address; its class says enough.
             raise SentryUnavailable(
-                f"GET {path} got no answer ({type(error).__name__}): is {self._host} reachable?"
+                f"GET {path} got no answer ({type(error).__name__}): is {self._host} reachable?",
+                reason=f"no answer ({type(error).__name__})",
             ) from None
         self._has_answered = True
         logger.debug("GET %s %s -> %d", path, params, response.status_code)
@@ -155,17 +168,20 @@ class SentryClient:
         error, tries = details["exception"], details["tries"]
         if not self._has_answered and self._silences >= _TRIES_WHEN_SILENT:
             raise error  # an address that never answered is more likely wrong than in trouble
-        bucket = details["args"][0]
+        bucket, path, _ = details["args"]
         self.retries[bucket] += 1
         logger.info("%s; try %d follows", error, tries + 1)
-        wait_s = random.uniform(0.5, 1.0) * min(2.0 ** (tries - 1), _LONGEST_BACKOFF_S)
+        sleep_s = random.uniform(0.5, 1.0) * min(2.0 ** (tries - 1), _LONGEST_BACKOFF_S)
         if isinstance(error, RateLimited):
             # The limiter knows when the window ends if the 429 said so. A second one in a row
             # was not about that window. All threads wait.
             if tries > 1 or not error.is_told:
-                self.limiter.block(bucket, 2 * wait_s)
-        else:
-            self._sleep(wait_s)
+                self.limiter.block(bucket, 2 * sleep_s)
+            sleep_s = 0.0
+        wait_s = max(sleep_s, self.limiter.closed_s(bucket))
+        self.on_retry(Retry(bucket, error.reason, path, tries + 1, wait_s))
+        if sleep_s:
+            self._sleep(sleep_s)
 
     @property
     def _host(self) -> str:
@@ -192,7 +208,7 @@ class SentryClient:
             is_told = response.headers.get("X-Sentry-Rate-Limit-Reset", "").isdecimal()
             raise RateLimited(f"{asked}: waiting for Sentry's rate limit", is_told=is_told)
         if status >= 500:
-            raise SentryUnavailable(f"{asked}: Sentry is in trouble")
+            raise SentryUnavailable(f"{asked}: Sentry is in trouble", reason=str(status))
         detail = refusal(response)
         if status == 400 and any(word in detail.lower() for word in _QUERY_TIMEOUT_WORDS):
             raise QueryTimeout(f"{asked}: {detail}")

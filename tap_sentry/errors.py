@@ -50,11 +50,15 @@ class OutsideRetention(SentryError):
 
 
 class Retriable(SentryError):
-    """The same request may succeed later."""
+    """The same request may succeed later. `reason` is in a word or two why it did not."""
+
+    reason = ""
 
 
 class RateLimited(Retriable):
     """429. `is_told` is true if it said when the limit's window ends."""
+
+    reason = "429"
 
     def __init__(self, message: str, *, is_told: bool = False) -> None:
         super().__init__(message)
@@ -63,6 +67,10 @@ class RateLimited(Retriable):
 
 class SentryUnavailable(Retriable):
     """Sentry or the way to it is broken for the moment."""
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class QueryTimeout(Retriable):

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from typing import Any
 
+import msgspec
 from singer_sdk.contrib.msgspec import MsgSpecWriter
 from singer_sdk.singerlib import Message, RecordMessage
 
@@ -26,3 +29,30 @@ class BlockWriter(MsgSpecWriter):
             block, self._block = self._block, bytearray()
             sys.stdout.buffer.write(block)
             sys.stdout.buffer.flush()
+
+
+class StateKeeper:
+    """Writes STATE, and knows what it said last: the tap's own state runs ahead of that.
+
+    Args:
+        write: Writes a state.
+    """
+
+    def __init__(self, write: Callable[[Any], None]) -> None:
+        self._write = write
+        self._written = b"{}"
+
+    def write_state(self, state: Any) -> None:
+        """Write a state and keep a copy."""
+        self._write(state)
+        self.keep(state)
+
+    def keep(self, state: Any) -> None:
+        """Take a state for one that was written."""
+        self._written = msgspec.json.encode(state)
+
+    @property
+    def bookmarks(self) -> dict[str, Any]:
+        """By stream, as they were last written."""
+        found: dict[str, Any] = msgspec.json.decode(self._written).get("bookmarks", {})
+        return found

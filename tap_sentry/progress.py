@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-import json
+import itertools
 import logging
+import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import SimpleNamespace
 
-from singer_sdk.metrics import get_metrics_logger
+from singer_sdk import metrics
 
-from tap_sentry.client import SentryClient
+from tap_sentry.client import Retry, SentryClient
 from tap_sentry.errors import NotAvailable
 from tap_sentry.timestamps import duration_text
 
 logger = logging.getLogger("tap-sentry")
 
 _EVERY_S = 10.0
+# A storm of refusals must not fill the log; `http_request_count` counts the others too.
+_MOST_RETRIES_TOLD = 200
+# Metrics that do not count something.
+_TYPES = {"bookmark": "gauge", "http_retry": "timer", "rate_limit_wait": "timer"}
+# https://www.w3.org/TR/trace-context/#traceparent-header
+_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class Progress:
@@ -62,6 +70,16 @@ class Progress:
             told += f" (planned: {rows}{_counted(self.expected_requests, 'request')})"
         return told
 
+    def log_metrics(self) -> None:
+        """The same for machines; None stands for what nobody has planned."""
+        log_metric(
+            "stream_request_count",
+            self.requests,
+            stream=self.name,
+            planned_rows=self.expected_rows or None,
+            planned_requests=self.expected_requests or None,
+        )
+
     def __str__(self) -> str:
         if self.expected_rows >= max(self.rows, 1):
             return f"{self.name} {self.rows:,} of {_counted(self.expected_rows, 'row')}"
@@ -81,7 +99,7 @@ class RunReport:
     """Tells a run's progress every ten seconds, and at its end what it needed and skipped.
 
     Args:
-        client: Counts requests, retries and waits.
+        client: Counts requests, retries and waits, and tells of each retry.
         clock: Seconds that only go forward.
         every_s: Seconds from one line to the next.
     """
@@ -94,6 +112,8 @@ class RunReport:
     ) -> None:
         self.skipped: list[Skipped] = []
         self._client = client
+        client.on_retry = self._tell_retry
+        self._retries = itertools.count()
         self._clock = clock
         self._every_s = every_s
         self._began = clock()
@@ -147,6 +167,17 @@ class RunReport:
         ]
         return ", ".join(parts)
 
+    def _tell_retry(self, retry: Retry) -> None:
+        if next(self._retries) < _MOST_RETRIES_TOLD:
+            log_metric(
+                "http_retry",
+                round(retry.wait_s, 3),
+                endpoint=retry.endpoint,
+                reason=retry.reason,
+                path=retry.path,
+                attempt=retry.attempt,
+            )
+
     def _tell_result(self, outcome: str) -> None:
         client = self._client
         # Copies, since threads may still be asking.
@@ -169,15 +200,27 @@ class RunReport:
         )
         for name, count in requests.items():
             log_metric("http_request_count", count, endpoint=name, retries=client.retries[name])
+        for reason, seconds in waited_s.items():
+            if milliseconds := round(seconds * 1000):
+                log_metric("rate_limit_wait", milliseconds / 1000, endpoint=reason)
         for skipped in self.skipped:
             logger.warning("Skipped: %s of %s: %s", skipped.part, skipped.stream, skipped.reason)
             log_metric("skipped_count", 1, **vars(skipped))
 
 
 def log_metric(name: str, value: float, **tags: object) -> None:
-    """Log a figure for machines, in the form of the SDK's own METRIC lines."""
-    point = {"type": "counter", "metric": name, "value": value, "tags": tags}
-    get_metrics_logger().info("METRIC: %s", json.dumps(point))
+    """Log a figure for machines, as the SDK does its own, so that Meltano takes it for one too."""
+    # In place of a member of the SDK's list of names, which nobody can add to.
+    metric = SimpleNamespace(value=name)
+    point = metrics.Point(_TYPES.get(name, "counter"), metric, value, tags)  # type: ignore[arg-type]
+    metrics.log(metrics.get_metrics_logger(), point)
+
+
+def log_trace_context(environment: Mapping[str, str]) -> None:
+    """Log what TRACEPARENT says the run is a part of, if it holds a W3C traceparent."""
+    traceparent = environment.get("TRACEPARENT", "")
+    if _TRACEPARENT.fullmatch(traceparent):
+        log_metric("trace_context", 1, traceparent=traceparent)
 
 
 def _counted(number: int, noun: str) -> str:

@@ -6,6 +6,7 @@ It tells both in five headers of every answer. https://docs.sentry.io/api/rateli
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import defaultdict
@@ -96,6 +97,13 @@ class RateLimiter:
         with self._lock:
             bucket = self._gate.bucket(family)
             bucket.blocked_until = max(bucket.blocked_until, self._now() + seconds)
+
+    def closed_s(self, family: str) -> float:
+        """Seconds until a block or full window of a family ends; 0 if there is none, or unknown."""
+        with self._lock:
+            now = self._now()
+            open_at = self._gate.bucket(family).open_at(now, self._gate.server)
+        return open_at - now if open_at < math.inf else 0.0
 
     def waits(self) -> list[tuple[str, float, int]]:
         """What holds requests back now: family or "rate_limit", seconds until it ends, requests.

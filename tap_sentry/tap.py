@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import signal
 import threading
 import time
@@ -25,7 +26,8 @@ from tap_sentry import about
 from tap_sentry.client import SentryClient
 from tap_sentry.errors import AuthError, NotAvailable, SentryError, SettingsError
 from tap_sentry.organization import Organization
-from tap_sentry.output import BlockWriter
+from tap_sentry.output import BlockWriter, StateKeeper
+from tap_sentry.progress import log_trace_context
 from tap_sentry.rate_limit import steady_time
 from tap_sentry.settings import Settings, config_jsonschema
 from tap_sentry.streams import STREAMS, SentryStream
@@ -91,6 +93,11 @@ class TapSentry(Tap):
         now = datetime.fromtimestamp(self._clock(), tz=timezone.utc)
         return Organization(client, self.settings, now=now)
 
+    @cached_property
+    def state_writer(self) -> Any:
+        """What the streams write STATE with."""
+        return StateKeeper(super().state_writer.write_state)
+
     def discover_streams(self) -> list[SentryStream]:
         return [stream(self, lambda: self.organization) for stream in STREAMS]
 
@@ -109,20 +116,24 @@ class TapSentry(Tap):
                 "No stream is selected. Select some in the catalog, or leave the catalog out."
             )
         organization = self.organization
-        organization.resolve()
         command = click.get_current_context(silent=True)
         if command and command.meta.get(_PLAN):
+            organization.resolve()
             _tell_plan(streams)
             return
+        log_trace_context(os.environ)
+        organization.resolve()
         try:
             with organization.report.telling([stream.progress for stream in streams]):
                 for stream in streams:
                     stream.start()
+                self.state_writer.keep(self.state)  # the SDK writes it first of all
                 try:
                     super().sync_all()
                 finally:
+                    bookmarks = self.state_writer.bookmarks
                     for stream in streams:
-                        stream.log_result()
+                        stream.log_result(bookmarks.get(stream.name, {}))
         finally:
             organization.feeds.close()
 

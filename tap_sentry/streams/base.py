@@ -25,7 +25,7 @@ from tap_sentry.client import Params
 from tap_sentry.errors import NotAvailable, SentryError, SettingsError
 from tap_sentry.fetching import Feed
 from tap_sentry.organization import Organization
-from tap_sentry.progress import Progress
+from tap_sentry.progress import Progress, log_metric
 from tap_sentry.records import UNKNOWN_FIELDS, RecordFormat, Row
 from tap_sentry.redaction import without_secrets
 from tap_sentry.schemas.types import OBJECT
@@ -210,8 +210,13 @@ class SentryStream(Stream, abc.ABC):
     def log_sync_costs(self) -> None:
         """Nothing: the SDK calls this after runs that end well only; see `log_result`."""
 
-    def log_result(self) -> None:
-        """What the stream brought, and which columns and fields were not as expected."""
+    def log_result(self, written: Mapping[str, Any]) -> None:
+        """What the stream brought, and which columns and fields were not as expected.
+
+        Args:
+            written: The stream's bookmarks as STATE last told them, one or one per partition.
+        """
+        self._log_metrics(written)
         if self.progress.requests or self.progress.rows:
             self.logger.info("%s", self.progress.result())
         for column, count in self.record_format.misfits.items():
@@ -228,6 +233,22 @@ class SentryStream(Stream, abc.ABC):
                 ", ".join(sorted(unknown)),
                 "keeps them" if UNKNOWN_FIELDS in self.schema["properties"] else "would keep them",
             )
+
+    def _log_metrics(self, written: Mapping[str, Any]) -> None:
+        self.progress.log_metrics()
+        if not self.replication_key:
+            return
+        reached = [written.get("replication_key_value")]
+        if self.partitions is not None:
+            # A state may hold projects that are gone or no longer wanted.
+            by_partition = {
+                tuple(part["context"].items()): part.get("replication_key_value")
+                for part in written.get("partitions", ())
+            }
+            reached = [by_partition.get(tuple(part.items())) for part in self.partitions]
+        if reached and all(reached):
+            earliest = min(timestamps.parse(value) for value in reached if value)
+            log_metric("bookmark", earliest.timestamp(), stream=self.name, parts=len(reached))
 
     def _refuse(self, error: NotAvailable) -> None:
         self._is_refused = True

@@ -17,7 +17,7 @@ from requests import PreparedRequest
 from requests.adapters import HTTPAdapter
 
 from tap_sentry.answers import Answer
-from tap_sentry.client import SentryClient
+from tap_sentry.client import Retry, SentryClient
 from tap_sentry.errors import (
     AuthError,
     NotAvailable,
@@ -389,6 +389,95 @@ class TestTooManyRequests:
         sentry.get(PATH)
         assert clock.now - waited < 0.1
         assert waited > began
+
+
+def retries_of(*steps: Step, clock: Clock | None = None) -> list[Retry]:
+    """What the client tells of its retries until it has its rows."""
+    sentry = client(Scripted(*steps, Reply(200, ROWS)), clock=clock)
+    told: list[Retry] = []
+    sentry.on_retry = told.append
+    assert sentry.get(PATH, [("query", "jane@example.com")]).rows == ROWS
+    return told
+
+
+class TestRetry:
+    @pytest.mark.parametrize(
+        ("step", "reason"),
+        [
+            (Reply(429, TOO_FREQUENT, LIMITS), "429"),
+            (Reply(503), "503"),
+            (Reply(200, "[{"), "broken body"),
+            (requests.ConnectionError(f"Bearer {BEARER}"), "no answer (ConnectionError)"),
+        ],
+        ids=lambda value: str(value)[:30],
+    )
+    def test_tells_what_is_asked_again_and_why(self, step: Step, reason: str) -> None:
+        (retry,) = retries_of(step)
+        assert retry._replace(wait_s=0) == Retry("default", reason, PATH, 2, 0)
+
+    def test_is_told_once_for_each_try_that_follows(self) -> None:
+        told = retries_of(Reply(502), Reply(502), Reply(502))
+        assert [retry.attempt for retry in told] == [2, 3, 4]
+
+    def test_is_told_before_the_wait(self) -> None:
+        clock = Clock()
+        sentry = client(Scripted(Reply(502), Reply(200, ROWS)), clock=clock)
+        slept: list[int] = []
+        sentry.on_retry = lambda _: slept.append(len(clock.slept))
+        sentry.get(PATH)
+        assert slept == [0]
+
+    def test_is_not_told_where_none_follows(self) -> None:
+        sentry = client(Scripted(Reply(200, ROWS), Reply(503)))
+        told: list[Retry] = []
+        sentry.on_retry = told.append
+        sentry.get(PATH)
+        with pytest.raises(SentryUnavailable):
+            sentry.get(PATH)
+        assert [retry.attempt for retry in told] == [2, 3, 4, 5, 6, 7, 8]
+
+    @pytest.mark.parametrize(
+        "step",
+        [
+            Reply(502),
+            Reply(504, "", {"Retry-After": "17"}),
+            Reply(429, TOO_FREQUENT, LIMITS),
+            Reply(429, "", SNUBA),
+            Reply(429, "", {"Retry-After": "17"}),
+        ],
+        ids=repr,
+    )
+    def test_tells_the_seconds_that_pass_until_it_leaves(self, step: Step) -> None:
+        clock = Clock()
+        began = clock.now
+        (retry,) = retries_of(step, clock=clock)
+        assert retry.wait_s >= 0.5
+        assert retry.wait_s == pytest.approx(clock.now - began, abs=0.01)
+
+    def test_tells_no_wait_where_the_window_is_over_by_now(self) -> None:
+        over = {**LIMITS, "X-Sentry-Rate-Limit-Reset": "1789999990"}
+        (retry,) = retries_of(Reply(429, TOO_FREQUENT, over))
+        assert retry.wait_s == 0
+
+    def test_tells_the_wait_although_others_are_under_way(self) -> None:
+        ready, refused = Reply(200, ROWS), Reply(429, TOO_FREQUENT, LIMITS)
+        sentry = client(Scripted(ready, ready, refused, ready))
+        for _ in range(2):  # until two may be under way
+            sentry.get(PATH)
+        told: list[Retry] = []
+        is_told = threading.Event()
+
+        def tell(retry: Retry) -> None:
+            told.append(retry)
+            is_told.set()
+
+        sentry.on_retry = tell
+        asking = threading.Thread(target=sentry.get, args=(PATH,), daemon=True)
+        with sentry.limiter.slot("default"):
+            asking.start()
+            assert is_told.wait(20)
+        asking.join(20)
+        assert [59 <= retry.wait_s <= 61 for retry in told] == [True]
 
 
 class TestBody:

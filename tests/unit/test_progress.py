@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from singer_sdk.logging import StructuredFormatter
+from singer_sdk.metrics import MetricExclusionFilter
 
-from tap_sentry.errors import NotAvailable
-from tap_sentry.progress import Progress, RunReport, log_metric
+from tap_sentry.errors import NotAvailable, RateLimited
+from tap_sentry.progress import Progress, RunReport, log_metric, log_trace_context
 from tap_sentry.rate_limit import RateLimiter
-from tests.scripted import Clock, Reply, Scripted, client
+from tests.scripted import BEARER, Clock, Reply, Scripted, client
 
 PATH = "/organizations/acme/projects/"
 ISSUES = "/organizations/acme/issues/"
@@ -101,6 +103,21 @@ class TestProgress:
         progress = stream("spans", rows=rows)
         progress.expect(expected, 1)
         assert str(progress) == text
+
+    def test_gives_a_metric_with_its_plan(self, caplog: pytest.LogCaptureFixture) -> None:
+        progress = stream("events", rows=90, requests=3)
+        progress.expect(100, 2)
+        progress.log_metrics()
+        tags = {"stream": "events", "planned_rows": 100, "planned_requests": 2}
+        assert metrics(caplog) == [
+            {"type": "counter", "metric": "stream_request_count", "value": 3, "tags": tags}
+        ]
+
+    def test_that_planned_nothing_says_so(self, caplog: pytest.LogCaptureFixture) -> None:
+        stream("teams").log_metrics()
+        (point,) = metrics(caplog)
+        assert point["value"] == 0
+        assert point["tags"] == {"stream": "teams", "planned_rows": None, "planned_requests": None}
 
 
 class TestSoFar:
@@ -272,6 +289,71 @@ class TestResult:
         ]
         assert {point["metric"] for point in metrics(caplog)} == {"http_request_count"}
 
+    def test_gives_a_metric_for_each_limit_that_held_back(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        sentry = client(Scripted(Reply(200, [])))
+        sentry.limiter.waited_s |= {"rate_limit": 61.0004, "explore": 0.0004, "issues": 0.25}
+        with RunReport(sentry, Clock(1000)).telling([]):
+            pass
+        assert metrics(caplog) == [
+            {"type": "timer", "metric": "rate_limit_wait", "value": value, "tags": tags}
+            for value, tags in (
+                (61.0, {"endpoint": "rate_limit"}),
+                (0.25, {"endpoint": "issues"}),
+            )
+        ]
+
+    def test_gives_its_metrics_after_an_error_too(self, caplog: pytest.LogCaptureFixture) -> None:
+        report = run_report(ask=(PATH,))
+        with pytest.raises(OSError, match="lost"), report.telling([]):
+            raise OSError("lost")
+        assert [point["metric"] for point in metrics(caplog)] == ["http_request_count"]
+
+
+class TestRetries:
+    def test_have_a_metric_each_before_they_wait(self, caplog: pytest.LogCaptureFixture) -> None:
+        clock = Clock(1000)
+        sentry = client(Scripted(Reply(502), Reply(503), Reply(200, [])), clock=clock)
+        RunReport(sentry, clock)
+        sentry.get(PATH, [("query", "user.email:jane@example.com")])
+        points = metrics(caplog)
+        waits = [point.pop("value") for point in points]
+        assert waits == pytest.approx(clock.slept[:2], abs=0.0006)
+        tags = {"endpoint": "default", "path": PATH}
+        assert points == [
+            {
+                "type": "timer",
+                "metric": "http_retry",
+                "tags": {**tags, "reason": reason, "attempt": attempt},
+            }
+            for reason, attempt in (("502", 2), ("503", 3))
+        ]
+
+    def test_hold_no_query_and_no_token(self, caplog: pytest.LogCaptureFixture) -> None:
+        sentry = client(Scripted(Reply(502), Reply(200, [])))
+        RunReport(sentry)
+        sentry.get(PATH, [("query", "user.email:jane@example.com")])
+        assert len(metrics(caplog)) == 1
+        assert "jane" not in caplog.text
+        assert BEARER not in caplog.text
+
+    def test_are_told_two_hundred_times_at_most_and_all_counted(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        sentry = client(Scripted(Reply(429)))
+        report = RunReport(sentry)
+        for _ in range(12):  # with 19 retries each
+            with pytest.raises(RateLimited):
+                sentry.get(PATH)
+        assert len(metrics(caplog)) == 200
+        caplog.clear()
+        with report.telling([]):
+            pass
+        (counted,) = (p for p in metrics(caplog) if p["metric"] == "http_request_count")
+        assert counted["value"] == 240
+        assert counted["tags"]["retries"] == 228
+
 
 class TestSkipped:
     REASON = "GET /organizations/acme/replays/ answered 403"
@@ -331,3 +413,50 @@ class TestMetric:
         assert metrics(caplog) == [
             {"type": "counter", "metric": "skipped_count", "value": 2, "tags": {"stream": "issues"}}
         ]
+
+    def test_is_structured_where_the_log_is(self, caplog: pytest.LogCaptureFixture) -> None:
+        log_metric("http_retry", 0.5, reason="503")
+        line = json.loads(StructuredFormatter().format(caplog.records[0]))
+        assert line["message"] == "METRIC"
+        assert line["metric_info"] == {
+            "type": "timer",
+            "metric": "http_retry",
+            "value": 0.5,
+            "tags": {"reason": "503"},
+        }
+
+    def test_can_be_left_out_of_a_log_by_its_name(self, caplog: pytest.LogCaptureFixture) -> None:
+        log_metric("http_retry", 0.5)
+        assert not MetricExclusionFilter(metrics=["http_retry"]).filter(caplog.records[0])
+        assert MetricExclusionFilter(metrics=["bookmark"]).filter(caplog.records[0])
+
+
+class TestTraceContext:
+    def test_is_what_the_environment_says(self, caplog: pytest.LogCaptureFixture) -> None:
+        traceparent = f"00-{'0af7651916cd43dd8448eb211c80319c'}-{'b7ad6b7169203331'}-01"
+        log_trace_context({"TRACEPARENT": traceparent})
+        tags = {"traceparent": traceparent}
+        assert metrics(caplog) == [
+            {"type": "counter", "metric": "trace_context", "value": 1, "tags": tags}
+        ]
+
+    @pytest.mark.parametrize(
+        "environment",
+        [
+            {},
+            {"TRACEPARENT": ""},
+            {"TRACEPARENT": "secret"},
+            {"TRACEPARENT": f"00-{'a' * 32}-{'b' * 16}"},
+            {"TRACEPARENT": f"00-{'A' * 32}-{'b' * 16}-01"},
+            {"TRACEPARENT": f"00-{'a' * 31}-{'b' * 16}-01"},
+            {"TRACEPARENT": f"00-{'0' * 32}-{'b' * 16}-01"},
+            {"TRACEPARENT": f"00-{'a' * 32}-{'0' * 16}-01"},
+            {"TRACEPARENT": f"00-{'a' * 32}-{'b' * 16}-01\n"},
+            {"TRACEPARENT": f"00-{'a' * 32}-{'b' * 16}-01-more"},
+        ],
+    )
+    def test_is_silent_without_a_traceparent(
+        self, environment: dict[str, str], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        log_trace_context(environment)
+        assert caplog.messages == []
