@@ -14,6 +14,7 @@ FOLDER = Path("output/logs")
 _UNNAMED_COMMAND = "'NoneType' object is not subscriptable"
 _CHATTER = (
     "Need help fixing this problem?",
+    "Run started",
     "Incremental state has been updated",
     "Reading state from ",
     "Running catalog discovery",
