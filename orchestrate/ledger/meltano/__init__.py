@@ -1,0 +1,1 @@
+"""What Meltano leaves: its JSON log, read by `log`; its own database, imported by `database`."""
