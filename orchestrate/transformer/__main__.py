@@ -6,13 +6,16 @@ import argparse
 import gc
 import json
 import os
+import socket
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timezone
 from typing import Any
 
 import duckdb
 
+from orchestrate.tracing import live
 from orchestrate.transformer import archive, publication, summary
 from orchestrate.transformer.console import Listener, is_short, say
 from orchestrate.transformer.paths import SAMPLE_TARGET, WAREHOUSE_TARGET, Paths
@@ -39,7 +42,7 @@ def main() -> int:
     try:
         if arguments[0] in _OPENS_WAREHOUSE and target in {WAREHOUSE_TARGET, SAMPLE_TARGET}:
             connect(paths.warehouse, wait_seconds=LOCK_WAIT_SECONDS, say=say).close()
-        code = run(arguments, paths)
+        code = run(arguments, paths, target)
         if code == 0 and arguments[0] == "build":
             if target == WAREHOUSE_TARGET:
                 after_build(arguments, paths)
@@ -61,7 +64,7 @@ def target_of(arguments: Sequence[str], environ: Mapping[str, str]) -> str:
         return WAREHOUSE_TARGET
 
 
-def run(arguments: Sequence[str], paths: Paths) -> int:
+def run(arguments: Sequence[str], paths: Paths, target: str) -> int:
     """Run dbt in this process, keep its artifacts. Returns dbt's own exit code."""
     short = is_short(arguments)
     if short:
@@ -73,28 +76,67 @@ def run(arguments: Sequence[str], paths: Paths) -> int:
     # dbt makes hundreds of thousands of objects that stay: looking through them takes a tenth.
     gc.freeze()
     gc.set_threshold(200_000, 50, 100)
-    listener = Listener(speaks=short)
-    started_at = datetime.now(timezone.utc)
-    result = dbtRunner(callbacks=[listener]).invoke(list(arguments))
+    record = Record(arguments, paths, target)
+    listener = Listener(speaks=short, begun=record.begin, read=record.keep_manifest)
+    sending = live.started(os.environ, paths.output, say)
+    callbacks = [listener, sending.hear] if sending else [listener]
+    result = dbtRunner(callbacks=callbacks).invoke(list(arguments))
     _let_go_of_warehouse()
+    if sending:
+        sending.finish()
     code = _exit_code(result)
     if isinstance(result.exception, DbtUsageException) or (result.exception and not listener.told):
         say(f"ERROR {result.exception}")
     if listener.invocation_id:
-        invocation = archive.Invocation(
-            listener.invocation_id,
-            tuple(arguments),
-            started_at,
-            datetime.now(timezone.utc),
-            code,
-            paths.environment,
-            os.environ.get("MELTANO_RUN_ID"),
-            os.environ.get("TRACEPARENT"),
-        )
-        _keep(invocation, paths)
+        record.end(code)
         if short:
             say(f"dbt {arguments[0]} ended with {code}, invocation {listener.invocation_id}")
     return code
+
+
+class Record:
+    """What stays of one invocation. A full disk must not turn a good build into a failed one."""
+
+    def __init__(self, arguments: Sequence[str], paths: Paths, target: str) -> None:
+        self._started_at = datetime.now(timezone.utc)
+        self._arguments = tuple(arguments)
+        self._paths = paths
+        self._target = target
+        self._archive: archive.Archive | None = None
+
+    def begin(self, invocation_id: str) -> None:
+        """Write that it runs; if that fails now, it is tried again later."""
+        invocation = archive.Invocation(
+            invocation_id,
+            self._arguments,
+            self._started_at,
+            self._paths.environment,
+            self._target,
+            socket.gethostname(),
+            os.getpid(),
+            os.environ.get("MELTANO_RUN_ID"),
+            os.environ.get("TRACEPARENT"),
+        )
+        self._archive = archive.Archive(invocation, self._paths.target, self._paths.runs)
+        with suppress(OSError):
+            self._archive.begin()
+
+    def keep_manifest(self) -> None:
+        """Keep the project as dbt has read it; if that fails now, it is tried again later."""
+        if self._archive:
+            with suppress(OSError, ValueError):
+                self._archive.keep_manifest()
+
+    def end(self, exit_code: int) -> None:
+        """Keep the artifacts, or say in one line that they are not kept."""
+        if not self._archive:
+            return
+        try:
+            self._archive.end(datetime.now(timezone.utc), exit_code)
+            newest = max(int(os.environ.get("DBT_KEEP_INVOCATIONS") or archive.DEFAULT_KEEP), 1)
+            archive.drop_old(self._paths.runs, newest)
+        except (OSError, ValueError) as error:
+            say(f"WARN  Artifacts of this invocation are not kept: {error}")
 
 
 def after_build(arguments: Sequence[str], paths: Paths) -> None:
@@ -141,15 +183,6 @@ def _exit_code(result: Any) -> int:
     if result.exception is not None:
         return 2
     return 0 if result.success else 1
-
-
-def _keep(invocation: archive.Invocation, paths: Paths) -> None:
-    """A full disk must not turn a good build into a failed one here."""
-    try:
-        newest = max(int(os.environ.get("DBT_KEEP_INVOCATIONS") or archive.DEFAULT_KEEP), 1)
-        archive.keep(invocation, paths.target, paths.runs, newest=newest)
-    except (OSError, ValueError) as error:
-        say(f"WARN  Artifacts of this invocation are not kept: {error}")
 
 
 def _let_go_of_warehouse() -> None:

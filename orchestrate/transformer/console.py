@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -27,21 +29,48 @@ def is_short(arguments: Sequence[str]) -> bool:
 
 def say(text: str) -> None:
     """Write whole lines at once: dbt's threads speak at the same time."""
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Who listened was killed. An error here, in a thread of dbt, would leave dbt waiting for
+        # good with the warehouse open; it rather builds to the end in silence.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class Listener:
-    """Hears every event of one invocation; knows its id, and whether errors are told already."""
+    """Hears every event of one invocation; knows its id, and whether errors are told already.
 
-    def __init__(self, *, speaks: bool, tell: Callable[[str], object] = say) -> None:
+    Args:
+        speaks: Whether it tells people what they should read.
+        tell: Takes lines for people.
+        begun: Called once, with the invocation's id, at the first event.
+        read: Called once, when the first node starts: dbt has read the project by then.
+    """
+
+    def __init__(
+        self,
+        *,
+        speaks: bool,
+        tell: Callable[[str], object] = say,
+        begun: Callable[[str], object] = lambda _: None,
+        read: Callable[[], object] = lambda: None,
+    ) -> None:
         self.invocation_id = ""
         self.told = not speaks
         self._speaks = speaks
         self._tell = tell
+        self._begun = begun
+        self._read = read
+        self._no_node_yet = threading.Lock()
 
     def __call__(self, event: Any) -> None:
-        self.invocation_id = event.info.invocation_id
+        if not self.invocation_id:
+            self.invocation_id = event.info.invocation_id
+            self._begun(self.invocation_id)
+        # Nodes start in threads of their own; the lock is never given back.
+        if event.info.name == "NodeStart" and self._no_node_yet.acquire(blocking=False):
+            self._read()
         if not self._speaks:
             return
         line = told(event)

@@ -38,6 +38,11 @@ class Paths:
         return cls(root, environment, root / warehouse, variable, root / project)
 
     @property
+    def output(self) -> Path:
+        """What runs write; the ledger lies in it."""
+        return self.root / "output"
+
+    @property
     def published(self) -> Path:
         """The copy for readers. Same file name, since views name the file's stem."""
         return self.warehouse.parent / "published" / self.warehouse.name

@@ -6,7 +6,9 @@ import json
 import os
 import resource
 import signal
+import socket
 import subprocess
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,10 @@ from typing import Any
 import duckdb
 import pytest
 
+from orchestrate.ledger.dbt.collect import collect
+from orchestrate.ledger.model import DbtInvocation, NodeRun, Result
+from orchestrate.ledger.processes import is_gone
+from orchestrate.ledger.store import Ledger
 from orchestrate.transformer.__main__ import target_of
 
 pytestmark = pytest.mark.slow
@@ -50,17 +56,20 @@ class Dbt:
     def published(self) -> Path:
         return self.output / "published/warehouse.duckdb"
 
-    def run(
-        self, *arguments: str, before: Callable[[], None] | None = None, **variables: str
-    ) -> subprocess.CompletedProcess[str]:
+    def environment(self, **variables: str) -> dict[str, str]:
         kept = {
             name: value
             for name, value in os.environ.items()
             if not name.startswith(("DBT_", "MELTANO_"))
         }
+        return kept | {"MELTANO_PROJECT_ROOT": str(self.root)} | variables
+
+    def run(
+        self, *arguments: str, before: Callable[[], None] | None = None, **variables: str
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [self.command, *arguments],
-            env=kept | {"MELTANO_PROJECT_ROOT": str(self.root)} | variables,
+            env=self.environment(**variables),
             capture_output=True,
             text=True,
             check=False,
@@ -80,6 +89,11 @@ class Dbt:
         runs = sorted((self.output / "dbt/runs").glob("2*/invocation.json"))
         return [json.loads(path.read_text()) for path in runs]
 
+    def says(self, event: str, node: str) -> bool:
+        log = self.output / "dbt/logs/dbt.log"
+        lines = log.read_text().splitlines() if log.exists() else []
+        return any(f'"name": "{event}"' in line and node in line for line in lines)
+
     def model(self, sql: str) -> None:
         path = self.root / "transform/models/marts/daily.sql"
         config = "{{ config(materialized='table', meta={'time_column': 'day'}) }}"
@@ -93,6 +107,7 @@ GOOD = """
 """
 BAD = "select no_such_column from {{ source('sentry', 'issues') }}"
 ALONE = "select 1 as n"
+ENDLESS = "select count(*) as n from range(1000000000) as a, range(1000000000) as b"
 
 
 @pytest.fixture
@@ -132,6 +147,40 @@ class TestNoArguments:
         events = [json.loads(line)["info"] for line in log]
         assert {"NodeStart", "NodeFinished", "CommandCompleted"} <= {e["name"] for e in events}
         assert {e["extra"].get("MELTANO_RUN_ID") for e in events} == {invocation["run_id"]}
+
+
+class TestRecord:
+    def test_is_there_after_a_kill_and_names_the_project_and_what_ran(
+        self, dbt: Dbt, tmp_path: Path
+    ) -> None:
+        dbt.model(ENDLESS)
+        with subprocess.Popen([dbt.command], env=dbt.environment()) as process:
+            # `daily` runs as soon as the log says so, or the test's own limit ends it.
+            while not dbt.says("NodeExecuting", "model.sentry.daily"):
+                assert process.poll() is None
+                time.sleep(0.05)
+            process.kill()
+        [record] = dbt.invocations()
+        assert (record["pid"], record["host"]) == (process.pid, socket.gethostname())
+        assert (record["finished_at"], record["exit_code"]) == (None, None)
+        manifest = json.loads((dbt.output / "dbt/runs" / record["manifest"]).read_bytes())
+        assert "model.sentry.daily" in manifest["nodes"]
+        with Ledger(tmp_path / "ledger.db") as ledger:
+            with ledger.writing():
+                collect(ledger, dbt.output / "dbt", is_gone)
+            [invocation] = ledger.rows(DbtInvocation)
+            [killed] = ledger.rows(NodeRun, "status = 'killed'")
+        assert invocation.result is Result.KILLED
+        assert killed.unique_id == "model.sentry.daily"
+        assert killed.execute_started_us
+        assert killed.ended_us == invocation.ended_us
+
+    def test_names_one_manifest_whichever_command_reads_an_unchanged_project(
+        self, dbt: Dbt
+    ) -> None:
+        for arguments in (["build"], ["build"], ["parse"], ["source", "freshness"]):
+            assert dbt.run(*arguments).returncode == 0
+        assert len({one["manifest"] for one in dbt.invocations()}) == 1
 
 
 class TestFailure:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
+import subprocess
+import sys
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import duckdb
 import pytest
 
+from orchestrate.ledger.dbt import manifests
 from orchestrate.transformer import archive, publication, summary
+from orchestrate.transformer.__main__ import Record
 from orchestrate.transformer.console import Listener, is_short, told
 from orchestrate.transformer.paths import CHECKOUT, Paths
 from orchestrate.transformer.publication import PublicationError, publish
@@ -87,10 +92,44 @@ class TestConsole:
         listener(result("error"))
         assert listener.told
 
+    def test_goes_on_in_silence_when_who_listened_is_gone(self) -> None:
+        text = "from orchestrate.transformer.console import say\nfor n in range(3): say('x')"
+        reader, writer = os.pipe()
+        os.close(reader)
+        with os.fdopen(writer, "wb") as nobody:
+            ended = subprocess.run(
+                [sys.executable, "-c", text], stdout=nobody, stderr=subprocess.PIPE, check=False
+            )
+        assert (ended.returncode, ended.stderr) == (0, b"")
 
-def invocation(name: str, minutes: int = 0) -> archive.Invocation:
+    def test_says_once_that_it_began_and_once_that_the_project_is_read(self) -> None:
+        calls: list[str] = []
+        listener = Listener(
+            speaks=False, begun=calls.append, read=lambda: calls.append("the project is read")
+        )
+        for name in ("MainReportVersion", "NodeStart", "NodeStart"):
+            listener(event(name))
+        assert calls == ["i1", "the project is read"]
+
+
+def archived(target: Path, runs: Path, name: str = "i1", minutes: int = 0) -> archive.Archive:
     started = NOON + timedelta(minutes=minutes)
-    return archive.Invocation(name, ("build",), started, started, 0, "demo", "run-1", None)
+    invocation = archive.Invocation(
+        name, ("build",), started, "demo", "warehouse", "a host", 7, "run-1", None
+    )
+    return archive.Archive(invocation, target, runs)
+
+
+def ended(target: Path, runs: Path, name: str = "i1", minutes: int = 0) -> Path:
+    one = archived(target, runs, name, minutes)
+    one.begin()
+    one.end(NOON + timedelta(minutes=minutes, seconds=5), 0)
+    return one.folder
+
+
+def facts(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "invocation.json").read_text())
+    return found
 
 
 def write_artifacts(target: Path, invocation_id: str, project: str = "one") -> None:
@@ -102,37 +141,175 @@ def write_artifacts(target: Path, invocation_id: str, project: str = "one") -> N
     (target / "run_results.json").write_text(json.dumps({"metadata": metadata}))
 
 
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    return tmp_path / "target"
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    return tmp_path / "runs"
+
+
 class TestArchive:
-    def test_keeps_what_the_invocation_wrote_and_no_older_artifact(self, tmp_path: Path) -> None:
-        target, runs = tmp_path / "target", tmp_path / "runs"
+    def test_tells_from_the_beginning_who_runs_what_since_when(
+        self, target: Path, runs: Path
+    ) -> None:
+        one = archived(target, runs)
+        one.begin()
+        assert one.folder.name == "20261120T120000Z-i1"
+        assert facts(one.folder) == {
+            "invocation_id": "i1",
+            "arguments": ["build"],
+            "started_at": "2026-11-20T12:00:00+00:00",
+            "finished_at": None,
+            "exit_code": None,
+            "environment": "demo",
+            "target": "warehouse",
+            "host": "a host",
+            "pid": 7,
+            "run_id": "run-1",
+            "traceparent": None,
+            "manifest": None,
+        }
+
+    def test_names_the_manifest_while_the_invocation_is_under_way(
+        self, target: Path, runs: Path
+    ) -> None:
+        one = archived(target, runs)
+        one.begin()
+        write_artifacts(target, "i1")
+        one.keep_manifest()
+        assert facts(one.folder)["finished_at"] is None
+        kept = runs / facts(one.folder)["manifest"]
+        assert json.loads(kept.read_text())["nodes"]["a"]["code"] == "one"
+        # What dbt writes once more at the end is the same project.
+        (target / "manifest.json").write_text("{half")
+        one.end(NOON, 1)
+        assert facts(one.folder)["exit_code"] == 1
+        assert runs / facts(one.folder)["manifest"] == kept
+
+    def test_keeps_what_the_invocation_wrote_and_no_older_artifact(
+        self, target: Path, runs: Path
+    ) -> None:
         write_artifacts(target, "i1")
         (target / "sources.json").write_text(json.dumps({"metadata": {"invocation_id": "i0"}}))
-        kept = archive.keep(invocation("i1"), target, runs)
-        assert kept.name == "20261120T120000Z-i1"
+        kept = ended(target, runs)
         assert {path.name for path in kept.iterdir()} == {"invocation.json", "run_results.json"}
-        facts = json.loads((kept / "invocation.json").read_text())
-        assert facts["run_id"] == "run-1"
-        assert json.loads((runs / facts["manifest"]).read_text())["nodes"]["a"]["code"] == "one"
+        assert facts(kept)["finished_at"] == "2026-11-20T12:00:05+00:00"
+        manifest = json.loads((runs / facts(kept)["manifest"]).read_text())
+        assert manifest["nodes"]["a"]["code"] == "one"
 
-    def test_stores_equal_manifests_once(self, tmp_path: Path) -> None:
-        target, runs = tmp_path / "target", tmp_path / "runs"
+    def test_stores_equal_manifests_once(self, target: Path, runs: Path) -> None:
         for minute, project in enumerate(["one", "one", "two"]):
             write_artifacts(target, f"i{minute}", project)
-            archive.keep(invocation(f"i{minute}", minute), target, runs)
+            ended(target, runs, f"i{minute}", minute)
         assert len(list((runs / "manifests").iterdir())) == 2
 
-    def test_forgets_all_but_the_newest_and_their_manifests(self, tmp_path: Path) -> None:
-        target, runs = tmp_path / "target", tmp_path / "runs"
+    def test_forgets_all_but_the_newest_and_their_manifests(self, target: Path, runs: Path) -> None:
         for minute in range(5):
             write_artifacts(target, f"i{minute}", f"project {minute}")
-            archive.keep(invocation(f"i{minute}", minute), target, runs, newest=2)
-        kept = sorted(path.name[-2:] for path in runs.glob("2026*"))
-        assert kept == ["i3", "i4"]
+            ended(target, runs, f"i{minute}", minute)
+        archive.drop_old(runs, 2)
+        assert sorted(path.name[-2:] for path in runs.glob("2026*")) == ["i3", "i4"]
         assert len(list((runs / "manifests").iterdir())) == 2
 
-    def test_a_command_that_wrote_nothing_is_kept_too(self, tmp_path: Path) -> None:
-        kept = archive.keep(invocation("i1"), tmp_path / "target", tmp_path / "runs")
-        assert json.loads((kept / "invocation.json").read_text())["manifest"] is None
+    def test_forgets_what_is_old_though_a_newer_one_is_broken(
+        self, target: Path, runs: Path
+    ) -> None:
+        for minute in range(3):
+            write_artifacts(target, f"i{minute}", f"project {minute}")
+            folder = ended(target, runs, f"i{minute}", minute)
+        (folder / "invocation.json").write_bytes(b"")  # the machine fell
+        archive.drop_old(runs, 2)
+        assert sorted(path.name[-2:] for path in runs.glob("2026*")) == ["i1", "i2"]
+        assert len(list((runs / "manifests").iterdir())) == 1
+
+    def test_what_is_under_way_counts_as_one_of_the_newest(self, target: Path, runs: Path) -> None:
+        for minute in range(2):
+            write_artifacts(target, f"i{minute}", f"project {minute}")
+            ended(target, runs, f"i{minute}", minute)
+        under_way = archived(target, runs, "i2", 2)
+        under_way.begin()
+        write_artifacts(target, "i2", "project 2")
+        under_way.keep_manifest()
+        archive.drop_old(runs, 2)
+        assert sorted(path.name[-2:] for path in runs.glob("2026*")) == ["i1", "i2"]
+        assert (runs / facts(under_way.folder)["manifest"]).exists()
+
+    def test_a_command_that_wrote_nothing_is_kept_too(self, target: Path, runs: Path) -> None:
+        assert facts(ended(target, runs))["manifest"] is None
+
+    def test_an_artifact_that_cannot_be_kept_leaves_no_half_and_the_end_is_told(
+        self, target: Path, runs: Path
+    ) -> None:
+        write_artifacts(target, "i1")
+        one = archived(target, runs)
+        one.begin()
+        (one.folder / "run_results.json").mkdir()
+        with pytest.raises(OSError, match="run_results"):
+            one.end(NOON, 0)
+        assert facts(one.folder)["exit_code"] == 0
+        assert not list(runs.rglob("*.partial"))
+
+    def test_half_an_artifact_is_told_and_not_kept(self, target: Path, runs: Path) -> None:
+        write_artifacts(target, "i1")
+        (target / "run_results.json").write_text('{"metadata": {"invoc')
+        one = archived(target, runs)
+        with pytest.raises(ValueError, match="Unterminated"):
+            one.end(NOON, 2)
+        assert facts(one.folder)["exit_code"] == 2
+        assert [path.name for path in one.folder.iterdir()] == ["invocation.json"]
+
+
+class TestRecord:
+    def test_of_an_invocation_that_cannot_be_written_is_one_line_and_no_error(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        paths = Paths.of({"MELTANO_PROJECT_ROOT": str(tmp_path)})
+        paths.dbt.parent.mkdir(parents=True)
+        paths.dbt.write_text("in the way")
+        record = Record(["build"], paths, "warehouse")
+        record.begin("i1")
+        record.keep_manifest()
+        record.end(0)
+        assert "WARN  Artifacts of this invocation are not kept" in capsys.readouterr().out
+
+
+class TestManifestHash:
+    NODE: ClassVar[dict[str, Any]] = {
+        "raw_code": "select 1",
+        "created_at": 1.5,
+        "depends_on": {"nodes": ["model.p.a"], "macros": ["macro.p.m"]},
+    }
+
+    def hash_of(self, **changes: Any) -> str:
+        node = self.NODE | changes
+        manifest = {"metadata": {"invocation_id": repr(changes)}, "nodes": {"model.p.b": node}}
+        return manifests.digest(manifest | {"disabled": {"model.p.c": [node]}})
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"created_at": 2.5},
+            {"compiled": True, "compiled_code": "select 1", "compiled_path": "a/b.sql"},
+            {"extra_ctes_injected": True, "extra_ctes": [], "build_path": "run/b.sql"},
+            {"depends_on": {"nodes": ["model.p.a"], "macros": ["macro.p.m", "macro.dbt.is_x"]}},
+        ],
+    )
+    def test_is_the_same_before_a_build_and_after(self, changes: dict[str, Any]) -> None:
+        assert self.hash_of(**changes) == self.hash_of()
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"raw_code": "select 2"},
+            {"depends_on": {"nodes": [], "macros": ["macro.p.m"]}},
+            {"config": {"tags": ["x"]}},
+        ],
+    )
+    def test_differs_for_another_project(self, changes: dict[str, Any]) -> None:
+        assert self.hash_of(**changes) != self.hash_of()
 
 
 @pytest.fixture
