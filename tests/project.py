@@ -16,6 +16,9 @@ ROOT = Path(__file__).parent.parent
 MELTANO = Path(sys.executable).parent / "meltano"
 
 
+_NOT_OF_A_USER = (
+    "MELTANO_", "TAP_SENTRY_", "DBT_", "PYTEST_", "OBSERVE_", "OTEL_", "TRACEPARENT",
+)  # fmt: skip
 # Columns that say nothing of when a row was read or loaded.
 _LASTING = "columns(c -> c not like '%_sdc_%' and c <> 'fullpassat')"
 
@@ -91,7 +94,5 @@ def copy(folder: Path) -> Project:
 def _clean_environment() -> dict[str, str]:
     """This process's environment, without what would make Meltano act otherwise than a user's."""
     return {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("MELTANO_", "TAP_SENTRY_", "DBT_", "PYTEST_"))
+        name: value for name, value in os.environ.items() if not name.startswith(_NOT_OF_A_USER)
     } | {"NO_COLOR": "1"}

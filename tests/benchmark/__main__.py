@@ -12,11 +12,13 @@ from tests.benchmark import (
     bodies,
     emission,
     figures,
+    ledger,
     loader,
     memory,
     pipeline,
     sampling,
     sync,
+    traces,
     transform,
 )
 from tests.benchmark.figures import Figure
@@ -24,7 +26,18 @@ from tests.benchmark.figures import Figure
 
 def measure(quick: bool) -> Iterator[Figure]:
     """Every benchmark. The pipeline first, see there; then memory, while this process is small."""
-    for module in (pipeline, memory, sync, emission, sampling, bodies, airbyte, transform):
+    for module in (
+        pipeline,
+        memory,
+        ledger,
+        sync,
+        emission,
+        sampling,
+        bodies,
+        airbyte,
+        transform,
+        traces,
+    ):
         yield from module.measure(quick)
     yield from loader_figures(10_000 if quick else 100_000)
 

@@ -47,6 +47,18 @@ LAYERS = (
 DEMO = "demo"
 DEMO_MAY_IMPORT = sys.stdlib_module_names | {"requests", "urllib3"}
 
+# Of orchestrate: which parts a part may import beside itself and the shared modules.
+PARTS: dict[str, set[str]] = {
+    "loader": set(),
+    "ledger": set(),
+    "tracing": {"ledger"},
+    "observe": {"ledger", "tracing"},
+    "transformer": {"ledger", "tracing"},
+}
+SHARED = {"warehouse"}
+# Loaded into Meltano's process, where there is nothing but Meltano.
+IN_MELTANO = {"meltano_console", "meltano_run"}
+
 REGISTRIES = re.compile(r"pypi\.(org|io)|pythonhosted\.org|npmjs\.|crates\.io|rubygems\.org", re.I)
 MACHINES = re.compile(
     r"(?<![\w.~/}-])/(home|Users|root|work)/\w"  # somebody's folder
@@ -160,6 +172,25 @@ class TestImportsOfOrchestrate:
     def test_of_the_tap_never_happen(self) -> None:
         for name, path in ORCHESTRATE.items():
             assert not [other for other in imported(path) if is_in(other, "tap_sentry")], name
+
+    @pytest.mark.parametrize("name", ORCHESTRATE)
+    def test_run_one_way(self, name: str) -> None:
+        ours = {
+            package(other.removeprefix("orchestrate."))
+            for other in imported(ORCHESTRATE[name])
+            if other.startswith("orchestrate.")
+        }
+        own = package(name)
+        if own in SHARED | IN_MELTANO:
+            assert not ours, name
+        else:
+            assert ours <= {own} | PARTS[own] | SHARED, name
+
+    @pytest.mark.parametrize("name", sorted(IN_MELTANO))
+    def test_in_meltanos_process_are_the_standard_library(self, name: str) -> None:
+        assert {package(other) for other in imported(ORCHESTRATE[name])} <= set(
+            sys.stdlib_module_names
+        )
 
 
 class TestImportsOfTheSdk:
