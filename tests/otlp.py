@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import os
 import socket
 import subprocess
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
@@ -244,6 +245,20 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: Any) -> None:
         pass
+
+
+@contextmanager
+def without_otel() -> Iterator[MutableMapping[str, str]]:
+    """The process's own variables, since the SDK reads those: without OpenTelemetry's at first."""
+    before = dict(os.environ)
+    for name in before:
+        if name.startswith("OTEL_"):
+            del os.environ[name]
+    try:
+        yield os.environ
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def free_port() -> int:

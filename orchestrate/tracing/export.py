@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from orchestrate.ledger import queries
 from orchestrate.ledger.model import Delivery, Record, SentSpan
 from orchestrate.ledger.store import Ledger
+from orchestrate.tracing.attributes import resource
 from orchestrate.tracing.settings import LOGS, TRACES, Target, targets
-from orchestrate.tracing.spans import resource, span_id_at, spans
+from orchestrate.tracing.spans import span_id_at, spans
 
 if TYPE_CHECKING:
     from orchestrate.tracing.otlp import Sender

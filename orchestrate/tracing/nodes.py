@@ -130,17 +130,12 @@ def _retry_link(record: Record, invocation: DbtInvocation) -> Iterator[Link]:
         )
 
 
-def node_spans(record: Record, invocation: DbtInvocation, node: NodeRun) -> list[Span]:
+def spans_of(lineage: Lineage, node: NodeRun) -> list[Span]:
     """A node's span, first, and those of its phases.
 
-    While dbt is at work, the record needs this run, the nodes that have ended and the manifest's
-    nodes, under the hash that the invocation names.
+    While dbt is at work, the record of the lineage needs this run, the nodes that have ended and
+    the manifest's nodes, under the hash that the invocation names.
     """
-    return spans_of(Lineage(record, invocation), node)
-
-
-def spans_of(lineage: Lineage, node: NodeRun) -> list[Span]:
-    """As `node_spans`, for many nodes of one invocation."""
     invocation, trace_id = lineage.invocation, lineage.record.run.trace_id
     span_id = node_span_id(trace_id, invocation.invocation_id, node.unique_id)
     begin = lineage.instant(node.unique_id)

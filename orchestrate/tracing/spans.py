@@ -40,18 +40,15 @@ from orchestrate.ledger.model import (
     StreamSync,
 )
 from orchestrate.tracing import events
-from orchestrate.tracing.attributes import known, resource
+from orchestrate.tracing.attributes import known
 from orchestrate.tracing.model import Event, Kind, Link, Span
 from orchestrate.tracing.nodes import (
     invocation_spans,
-    node_spans,
     over,
     step_span_id,
     stream_span_id,
 )
 from orchestrate.tracing.results import OTHER_ERROR, error_type, run_result, verdict
-
-__all__ = ["node_spans", "resource", "span_id_at", "spans"]
 
 
 def spans(record: Record) -> list[Span]:

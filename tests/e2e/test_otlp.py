@@ -13,10 +13,11 @@ from orchestrate.ledger import queries
 from orchestrate.ledger.identity import span_id
 from orchestrate.ledger.model import Record
 from orchestrate.ledger.store import Ledger
+from orchestrate.tracing.attributes import resource
 from orchestrate.tracing.export import Outcome, deliver
 from orchestrate.tracing.settings import LOGS, TRACES
-from orchestrate.tracing.spans import resource, spans
-from tests.otlp import Receiver, as_arrived, as_told, free_port, rotel
+from orchestrate.tracing.spans import spans
+from tests.otlp import Receiver, as_arrived, as_told, free_port, rotel, without_otel
 from tests.unit.orchestrate import records
 
 pytestmark = pytest.mark.slow
@@ -29,13 +30,8 @@ MART = "model.sentry.mart_health"
 @pytest.fixture(autouse=True)
 def environ() -> Iterator[None]:
     """None of OpenTelemetry's variables but those that a test names."""
-    before = dict(os.environ)
-    for name in before:
-        if name.startswith("OTEL_"):
-            del os.environ[name]
-    yield
-    os.environ.clear()
-    os.environ.update(before)
+    with without_otel():
+        yield
 
 
 @pytest.fixture

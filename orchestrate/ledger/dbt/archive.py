@@ -14,10 +14,10 @@ from orchestrate.ledger.dbt.artifacts import (
     Sources,
     UnreadableError,
     freshness,
-    instant_us,
     node_runs,
     read,
 )
+from orchestrate.ledger.instants import instant_us
 from orchestrate.ledger.model import FreshnessResult, NodeRun, SourceFile
 from orchestrate.ledger.store import Ledger
 

@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
+from orchestrate.ledger.instants import instant_us
 from orchestrate.ledger.model import TESTS, FreshnessResult, NodeRun, Row
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_MICROSECOND = timedelta(microseconds=1)
 _PERIODS_S = {"minute": 60.0, "hour": 3600.0, "day": 86400.0}
 _HASH_DIGITS = 16
 
@@ -120,16 +118,6 @@ def read(path: Path, document: type[Document]) -> Document:
         raise
     except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UnreadableError(f"{path} can't be read: {error}") from error
-
-
-def instant_us(text: str | None) -> int | None:
-    """Microseconds since 1970 of an ISO 8601 time; UTC if it names no offset. None of none."""
-    try:
-        found = msgspec.convert(text, datetime)
-    except msgspec.ValidationError:
-        return None
-    aware = found if found.tzinfo else found.replace(tzinfo=timezone.utc)
-    return (aware - _EPOCH) // _MICROSECOND
 
 
 def blank(invocation_id: str, unique_id: str) -> NodeRun:

@@ -15,10 +15,10 @@ import msgspec
 from orchestrate.ledger.dbt.artifacts import (
     Timing,
     blank,
-    instant_us,
     set_response,
     set_timing,
 )
+from orchestrate.ledger.instants import instant_us
 from orchestrate.ledger.model import TESTS, FreshnessResult, NodeRun
 
 # An event is an object {"data", "info"} with sorted names, so that its kind is near its end.

@@ -14,8 +14,9 @@ import msgspec
 from orchestrate.ledger.dbt import invocations as dbt_invocations
 from orchestrate.ledger.dbt import manifests
 from orchestrate.ledger.dbt.archive import ARTIFACTS, Facts, Found
-from orchestrate.ledger.dbt.artifacts import Metadata, UnreadableError, instant_us, read
+from orchestrate.ledger.dbt.artifacts import Metadata, UnreadableError, read
 from orchestrate.ledger.dbt.events import arguments_of
+from orchestrate.ledger.instants import instant_us
 from orchestrate.ledger.model import FAILED, DbtInvocation
 from orchestrate.ledger.store import Ledger
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import msgspec
 
-from orchestrate.ledger.dbt.artifacts import Metadata, instant_us, read
+from orchestrate.ledger.dbt.artifacts import Metadata, read
+from orchestrate.ledger.instants import instant_us
 from orchestrate.ledger.model import Manifest, ManifestNode, Row
 
 

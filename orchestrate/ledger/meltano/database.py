@@ -11,7 +11,7 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -19,11 +19,11 @@ from uuid import UUID
 import msgspec
 
 from orchestrate.ledger import identity
+from orchestrate.ledger.instants import EPOCH, microseconds, utc
 from orchestrate.ledger.meltano.open_run import EXTRACT_LOAD
 from orchestrate.ledger.model import PipelineRun, Result, Row, Step, StreamSync
 from orchestrate.ledger.store import Ledger, LedgerError
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _QUERY = """
     select run_id, job_name, state, started_at, ended_at, last_heartbeat_at, payload, "trigger"
     from runs where state <> 'STATE_EDIT' order by started_at, id
@@ -71,7 +71,7 @@ def import_runs(ledger: Ledger, database_uri: str, now_us: int) -> Imported:
     Raises:
         LedgerError: If it is no SQLite file with Meltano's runs, or the ledger can't be written.
     """
-    now = _EPOCH + timedelta(microseconds=now_us)
+    now = EPOCH + timedelta(microseconds=now_us)
     runs: dict[str, list[Job] | None] = {}
     for key, job in _jobs(_file(database_uri)):
         jobs = runs.setdefault(key, [])
@@ -137,9 +137,9 @@ def _result(job: Job, now: datetime) -> Result | None:
         killed = str(_payload(job).get("error")).endswith(_KILLED)
         return Result.KILLED if killed else Result.FAILURE
     if job.last_heartbeat_at:
-        valid_until = _utc(job.last_heartbeat_at) + _HEARTBEAT_VALID
+        valid_until = utc(job.last_heartbeat_at) + _HEARTBEAT_VALID
     else:
-        valid_until = _utc(job.started_at) + _VALID_WITHOUT_HEARTBEAT
+        valid_until = utc(job.started_at) + _VALID_WITHOUT_HEARTBEAT
     if job.state == "DEAD" or (job.state == "RUNNING" and now > valid_until):
         return Result.KILLED
     return None
@@ -159,9 +159,9 @@ def _rows(run_id: str, jobs: list[Job], now: datetime) -> Iterator[Row]:
             position=position,
             name=name,
             kind=EXTRACT_LOAD,
-            started_us=_us(job.started_at),
+            started_us=microseconds(job.started_at),
             state_id=job.job_name,
-            ended_us=_us(job.ended_at or job.last_heartbeat_at or job.started_at),
+            ended_us=microseconds(job.ended_at or job.last_heartbeat_at or job.started_at),
             result=result,
             error=payload.get("error"),
         )
@@ -213,17 +213,9 @@ def _bookmarks(state: Any) -> Iterator[tuple[str, int]]:
             yield (
                 stream,
                 min(
-                    _us(msgspec.convert(part["replication_key_value"], datetime))
+                    microseconds(msgspec.convert(part["replication_key_value"], datetime))
                     for part in bookmark.get("partitions") or [bookmark]
                 ),
             )
         except (LookupError, TypeError, msgspec.ValidationError):
             continue  # a number, a date, or a part that has none yet
-
-
-def _utc(instant: datetime) -> datetime:
-    return instant if instant.tzinfo else instant.replace(tzinfo=timezone.utc)
-
-
-def _us(instant: datetime) -> int:
-    return (_utc(instant) - _EPOCH) // timedelta(microseconds=1)

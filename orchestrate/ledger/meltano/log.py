@@ -8,7 +8,6 @@ or has been rotated away, is put together from what there is.
 from __future__ import annotations
 
 import re
-from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -16,6 +15,7 @@ import msgspec
 from orchestrate.ledger import identity
 from orchestrate.ledger.dbt.runs import is_told_by_dbt
 from orchestrate.ledger.files import parsed
+from orchestrate.ledger.instants import instant_us
 from orchestrate.ledger.meltano import metrics
 from orchestrate.ledger.meltano.open_run import COMMAND, EXTRACT_LOAD, OpenRun
 from orchestrate.ledger.model import Delivery, PipelineRun, Result, Step
@@ -48,7 +48,7 @@ class Reader:
         """
         if b'"run_id"' not in text or (line := parsed(text)) is None:
             return
-        at_us = _instant(line.get("timestamp"))
+        at_us = instant_us(line.get("timestamp"))
         run_id, event = line.get("run_id"), str(line.get("event", ""))
         if at_us is None or not isinstance(run_id, str) or run_id in self._dry:
             return
@@ -216,11 +216,3 @@ def _log(run: OpenRun, line: Line, event: str, at_us: int) -> None:
     if level == "info" and source != "meltano":
         level = _WORDS.get(event.partition(" ")[0], level)
     run.log(at_us, level, source, f"{event}: {line['err']}" if line.get("err") else event)
-
-
-def _instant(text: object) -> int | None:
-    """Microseconds of an RFC 3339 time."""
-    try:
-        return round(msgspec.convert(text, datetime).timestamp() * 1e6)
-    except (msgspec.ValidationError, ValueError):
-        return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,13 @@ from orchestrate.ledger.identity import span_id
 from orchestrate.ledger.model import Delivery, LogEvent, Record, Result, SentSpan
 from orchestrate.ledger.store import Ledger
 from orchestrate.tracing import export
+from orchestrate.tracing.attributes import resource
 from orchestrate.tracing.export import Outcome, deliver
 from orchestrate.tracing.model import Event, Kind, Link, Span, Status
 from orchestrate.tracing.otlp import NotSent, Sender
 from orchestrate.tracing.settings import LOGS, TRACES, Target, targets
-from orchestrate.tracing.spans import resource, spans
-from tests.otlp import Receiver, attributes, free_port
+from orchestrate.tracing.spans import spans
+from tests.otlp import Receiver, attributes, free_port, without_otel
 from tests.unit.orchestrate import records
 
 TRACE = "01a1ffd756397d5b969c4958b9dbe0c3"
@@ -35,13 +35,8 @@ NOW_US = records.at(3600)
 @pytest.fixture(autouse=True)
 def environ() -> Iterator[MutableMapping[str, str]]:
     """The process's own variables, since the SDK reads those: without OpenTelemetry's at first."""
-    before = dict(os.environ)
-    for name in before:
-        if name.startswith("OTEL_"):
-            del os.environ[name]
-    yield os.environ
-    os.environ.clear()
-    os.environ.update(before)
+    with without_otel() as variables:
+        yield variables
 
 
 @pytest.fixture

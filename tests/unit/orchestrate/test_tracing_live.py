@@ -16,9 +16,11 @@ from orchestrate.ledger.identity import span_id
 from orchestrate.ledger.model import NodeRun, PipelineRun, Record, Result, Row, SentSpan
 from orchestrate.ledger.store import Ledger
 from orchestrate.tracing.export import deliver
+from orchestrate.tracing.lineage import Lineage
 from orchestrate.tracing.live import Live, started
+from orchestrate.tracing.nodes import spans_of
 from orchestrate.tracing.settings import TRACES, Target
-from orchestrate.tracing.spans import node_spans, spans
+from orchestrate.tracing.spans import spans
 from tests.otlp import PATIENCE_S, Receiver, as_arrived, as_told, free_port
 from tests.unit.orchestrate import records
 
@@ -94,7 +96,9 @@ def nodes() -> list[NodeRun]:
 def told(record: Record, found: list[NodeRun]) -> set[str]:
     record.nodes = nodes()
     return {
-        span.span_id for node in found for span in node_spans(record, record.invocations[0], node)
+        span.span_id
+        for node in found
+        for span in spans_of(Lineage(record, record.invocations[0]), node)
     }
 
 

@@ -9,9 +9,10 @@ import pytest
 from orchestrate.ledger import identity
 from orchestrate.ledger.model import Manifest, Record, Result, Step
 from orchestrate.tracing.events import LOG_LIMIT
+from orchestrate.tracing.lineage import Lineage
 from orchestrate.tracing.model import Kind, Span, Status
-from orchestrate.tracing.nodes import relation_names
-from orchestrate.tracing.spans import node_spans, spans
+from orchestrate.tracing.nodes import relation_names, spans_of
+from orchestrate.tracing.spans import spans
 from tests.unit.orchestrate import records
 from tests.unit.orchestrate.records import at
 
@@ -638,12 +639,12 @@ class TestLive:
             under_way.nodes = done[:number]
             for heard in (node.ended_us or at(40), at(58)):
                 under_way.run.heard_us = invocation.heard_us = heard
-                now = node_spans(under_way, invocation, node)
+                now = spans_of(Lineage(under_way, invocation), node)
                 assert now == [later[span.span_id] for span in now]
 
     def test_spans_of_a_node_are_it_and_its_phases(self) -> None:
         record = records.demo_like()
-        found = node_spans(record, record.invocations[0], record.nodes[0])
+        found = spans_of(Lineage(record, record.invocations[0]), record.nodes[0])
         assert [span.name for span in found] == ["seed team_names", "compile", "execute"]
         assert {span.parent_id for span in found[1:]} == {found[0].span_id}
 
