@@ -139,6 +139,7 @@ class Bucket:
     allowed: float = 1.0  # requests under way that have proved to be no trouble
     share: float = 1.0
     reset: int = 0  # end of the window, epoch seconds of Sentry's clock
+    most_used: float = 0.0  # largest share of a window that was used up, by whomever, 0 to 1
     _window_s: float = 0.0
     _own: int = 0  # answers that told this window
     _others: int = 0  # requests in it that are not ours, at least
@@ -247,6 +248,7 @@ class Bucket:
             # Remaining never falls below zero; a refusal then tells of one more.
             is_refused = told.status == 429 and remaining == 0
             self._counted = max(self._counted, limit - remaining + is_refused)
+            self.most_used = max(self.most_used, min(1.0, self._counted / limit))
             ours = self._own + self.in_flight + len(self._lost)
             self._others = max(self._others, self._counted - ours)
             length = reset - (server_now if told.date is None else told.date)

@@ -62,7 +62,7 @@ class Gate:
         self.server = ServerClock()
         self.interval_s = 1.0 / rate
         self._max_in_flight = max_in_flight
-        self._buckets: dict[str, Bucket] = {}
+        self.buckets: dict[str, Bucket] = {}
         self._numbers = itertools.count()
         self._in_flight = 0
         self._sent = 0
@@ -70,10 +70,10 @@ class Gate:
 
     def bucket(self, family: str) -> Bucket:
         """What is known of a family."""
-        if family not in self._buckets:
+        if family not in self.buckets:
             limits = DOCUMENTED.get(family, DOCUMENTED[SHARED])
-            self._buckets[family] = Bucket(limits, self._max_in_flight)
-        return self._buckets[family]
+            self.buckets[family] = Bucket(limits, self._max_in_flight)
+        return self.buckets[family]
 
     def ask(self, family: str) -> Slot:
         """One more request waits."""

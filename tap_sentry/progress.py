@@ -25,7 +25,12 @@ _EVERY_S = 10.0
 # A storm of refusals must not fill the log; `http_request_count` counts the others too.
 _MOST_RETRIES_TOLD = 200
 # Metrics that do not count something.
-_TYPES = {"bookmark": "gauge", "http_retry": "timer", "rate_limit_wait": "timer"}
+_TYPES = {
+    "bookmark": "gauge",
+    "http_retry": "timer",
+    "rate_limit_quota": "gauge",
+    "rate_limit_wait": "timer",
+}
 # https://www.w3.org/TR/trace-context/#traceparent-header
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -199,7 +204,23 @@ class RunReport:
             ": they are listed below" if self.skipped else "",
         )
         for name, count in requests.items():
-            log_metric("http_request_count", count, endpoint=name, retries=client.retries[name])
+            answering_s = round(client.limiter.answering_s.get(name, 0.0), 3)
+            retries = client.retries[name]
+            log_metric(
+                "http_request_count",
+                count,
+                endpoint=name,
+                retries=retries,
+                answering_seconds=answering_s,
+            )
+        for name, quota in client.limiter.quotas().items():
+            log_metric(
+                "rate_limit_quota",
+                quota.limit,
+                endpoint=name,
+                window_seconds=quota.window_s,
+                most_used=round(quota.most_used, 4),
+            )
         for reason, seconds in waited_s.items():
             if milliseconds := round(seconds * 1000):
                 log_metric("rate_limit_wait", milliseconds / 1000, endpoint=reason)

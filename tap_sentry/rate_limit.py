@@ -12,7 +12,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from requests import PreparedRequest, Response
@@ -28,6 +28,17 @@ OWN_RATE = "rate_limit"
 _LONGEST_SLEEP_S = 1.0
 _LIKELY_LATENCY_S = 0.2
 _STARTED_AT = time.time() - time.monotonic()
+
+
+class Quota(NamedTuple):
+    """At most `limit` requests in `window_s` seconds; the largest share of a window used, 0 to 1.
+
+    The share counts requests of other processes with the same token too.
+    """
+
+    limit: int
+    window_s: float
+    most_used: float
 
 
 def steady_time() -> float:
@@ -67,7 +78,9 @@ class RateLimiter:
         self._lock = threading.Lock()
         self._looked_at = self._now()
         self._held_back: set[str] = set()
-        self._answers, self._answering_s = 0, 0.0
+        # Seconds from requests to their answers, waits left out, by family.
+        self.answering_s: dict[str, float] = defaultdict(float)
+        self._answers = 0
         self._asleep: set[Slot] = set()
 
     @contextmanager
@@ -88,7 +101,7 @@ class RateLimiter:
                 else:
                     now = self._now()
                     self._answers += 1
-                    self._answering_s += now - slot.sent_at
+                    self.answering_s[family] += now - slot.sent_at
                     self._gate.finish(slot, now)
                 self._let_go()
 
@@ -126,12 +139,23 @@ class RateLimiter:
     @property
     def latency_s(self) -> float:
         """What an answer takes on average, waits left out; a guess before the first."""
-        return self._answering_s / self._answers if self._answers else _LIKELY_LATENCY_S
+        if not self._answers:
+            return _LIKELY_LATENCY_S
+        return sum(self.answering_s.values()) / self._answers
 
     def rates(self) -> dict[str, float]:
         """Requests per second that each family's bucket allows; documented until Sentry tells."""
         with self._lock:
             return {name: self._gate.bucket(name).rate for name in DOCUMENTED}
+
+    def quotas(self) -> dict[str, Quota]:
+        """What Sentry told of each family that was asked."""
+        with self._lock:
+            return {
+                name: Quota(bucket.limit, bucket.window_s, bucket.most_used)
+                for name, bucket in self._gate.buckets.items()
+                if bucket.limit is not None
+            }
 
     def concurrency(self, family: str) -> int:
         """Requests of a family that may be under way at once; documented until Sentry tells."""

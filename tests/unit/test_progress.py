@@ -284,8 +284,8 @@ class TestResult:
         with run_report(Reply(502), Reply(200, []), ask=(PATH, ISSUES)).telling([]):
             pass
         assert [(point["value"], point["tags"]) for point in metrics(caplog)] == [
-            (2, {"endpoint": "default", "retries": 1}),
-            (1, {"endpoint": "issues", "retries": 0}),
+            (2, {"endpoint": "default", "retries": 1, "answering_seconds": 0.0}),
+            (1, {"endpoint": "issues", "retries": 0, "answering_seconds": 0.0}),
         ]
         assert {point["metric"] for point in metrics(caplog)} == {"http_request_count"}
 
@@ -303,6 +303,24 @@ class TestResult:
                 (0.25, {"endpoint": "issues"}),
             )
         ]
+
+    def test_gives_a_metric_for_each_quota(self, caplog: pytest.LogCaptureFixture) -> None:
+        sentry = client(Scripted(Reply(200, [])))
+        with sentry.limiter.slot("issues") as slot:
+            slot.learn(
+                {
+                    "X-Sentry-Rate-Limit-Limit": "3",
+                    "X-Sentry-Rate-Limit-Remaining": "1",
+                    "X-Sentry-Rate-Limit-Reset": "4000000000",
+                }
+            )
+        with RunReport(sentry, Clock(1000)).telling([]):
+            pass
+        (point,) = metrics(caplog)
+        assert (point["type"], point["metric"], point["value"]) == ("gauge", "rate_limit_quota", 3)
+        assert point["tags"]["endpoint"] == "issues"
+        assert point["tags"]["most_used"] == 0.6667
+        assert point["tags"]["window_seconds"] >= 1
 
     def test_gives_its_metrics_after_an_error_too(self, caplog: pytest.LogCaptureFixture) -> None:
         report = run_report(ask=(PATH,))

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_sentry.gate import Slot
-from tap_sentry.rate_limit import RateLimitAdapter, RateLimiter, family
+from tap_sentry.rate_limit import Quota, RateLimitAdapter, RateLimiter, family
 from tests.scripted import API, Clock, Reply, Scripted
 
 EPOCH = 1_790_000_000
@@ -365,6 +365,43 @@ class TestRates:
         learn(limiter, "explore", headers(concurrent=7))
         learn(limiter, "issues", {})
         assert [limiter.concurrency(name) for name in ("explore", "issues")] == [7, 20]
+
+
+class TestQuotas:
+    def test_are_what_sentry_told_and_how_much_of_a_window_was_used(self) -> None:
+        clock = Clock(EPOCH + 0.5)
+        limiter = RateLimiter(1000, clock=clock, sleep=clock.sleep)
+        for remaining in (30, 10):  # others have the same token
+            said = headers(limit=40, remaining=remaining, reset=EPOCH + 1, date=EPOCH)
+            learn(limiter, "default", said)
+        clock.now = EPOCH + 1.5
+        learn(limiter, "default", headers(remaining=39, reset=EPOCH + 2, date=EPOCH + 1))
+        assert limiter.quotas() == {"default": Quota(limit=40, window_s=1, most_used=0.75)}
+
+    def test_are_used_up_by_a_refusal_and_never_more(self) -> None:
+        clock = Clock(EPOCH + 0.5)
+        limiter = RateLimiter(1000, clock=clock, sleep=clock.sleep)
+        with limiter.slot("default") as slot:
+            slot.learn(headers(limit=40, remaining=0, date=EPOCH), 429)
+        assert limiter.quotas()["default"].most_used == 1
+
+    def test_are_none_where_no_limits_are_told(self) -> None:
+        limiter = RateLimiter(1e6)
+        learn(limiter, "default", {})
+        assert limiter.quotas() == {}
+
+
+class TestAnsweringTime:
+    def test_is_that_of_the_family_and_leaves_waits_out(self) -> None:
+        clock = Clock(EPOCH)
+        limiter = RateLimiter(1, clock=clock, sleep=clock.sleep)
+        for seconds in (0.25, 0.5):  # the second one waits for the rate before it leaves
+            with limiter.slot("issues"):
+                clock.now += seconds
+        with limiter.slot("default"):
+            clock.now += 2
+        assert dict(limiter.answering_s) == pytest.approx({"issues": 0.75, "default": 2})
+        assert limiter.latency_s == pytest.approx(2.75 / 3)
 
 
 class TestFamily:
