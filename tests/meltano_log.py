@@ -130,7 +130,22 @@ class Log:
             10, "stream_request_count", 6, stream="events", planned_rows=20, planned_requests=5
         )
         self.told(10, "bookmark", us(-300) / 1e6, stream="events", parts=2)
-        self.told(10, "http_request_count", 6, endpoint="project_events", retries=1)
+        self.told(
+            10,
+            "http_request_count",
+            6,
+            endpoint="project_events",
+            retries=1,
+            answering_seconds=2.5,
+        )
+        self.told(
+            10,
+            "rate_limit_quota",
+            60,
+            endpoint="project_events",
+            window_seconds=60,
+            most_used=0.1,
+        )
         self.told(10, "rate_limit_wait", 1.25, endpoint="project_events")
         self.told(10, "rate_limit_wait", 0.5, endpoint="rate_limit")
         self.told(10, "skipped_count", 1, stream="events", part="project web", reason="403")

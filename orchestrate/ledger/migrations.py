@@ -211,4 +211,16 @@ MIGRATIONS: tuple[str, ...] = (
     alter table dbt_invocation add column parsed_us integer;
     create index stream_sync_stream on stream_sync (stream collate nocase, ended_us);
     """,
+    """
+    alter table request_total add column answering_s real not null default 0;
+    alter table request_total add column quota_requests integer;
+    alter table request_total add column quota_window_s real;
+    alter table request_total add column quota_used real;
+    create table forgotten_total (
+        metric text not null,
+        labels text not null,
+        value real not null,
+        primary key (metric, labels)
+    ) strict;
+    """,
 )

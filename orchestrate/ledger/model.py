@@ -110,6 +110,9 @@ class RequestTotal(Row):
     """Requests of one step to one family of endpoints, retries among them, seconds held back.
 
     The family `rate_limit` stands for the tap's own limit, which holds back but asks nothing.
+    `answering_s` is from the requests to their answers, all added up. Sentry allows
+    `quota_requests` in `quota_window_s`; `quota_used` is the largest share (0..1) of a window that
+    was used up, by whoever has the same token. None where the server tells no limits.
     """
 
     TABLE = "request_total"
@@ -121,6 +124,10 @@ class RequestTotal(Row):
     requests: int = 0
     retries: int = 0
     waited_s: float = 0.0
+    answering_s: float = 0.0
+    quota_requests: int | None = None
+    quota_window_s: float | None = None
+    quota_used: float | None = None
 
 
 class Retry(Row):
@@ -297,6 +304,17 @@ class SentSpan(Row):
     span_id: str
 
 
+class ForgottenTotal(Row):
+    """What runs that have left the ledger add to a metric that only grows."""
+
+    TABLE = "forgotten_total"
+    KEY = ("metric", "labels")
+
+    metric: str
+    labels: list[str] = []
+    value: float = 0.0
+
+
 class SourceFile(Row):
     """How far a file has been read. `fingerprint` stays when the file is renamed or copied."""
 
@@ -323,6 +341,7 @@ TABLES: tuple[type[Row], ...] = (
     ManifestNode,
     Delivery,
     SentSpan,
+    ForgottenTotal,
     SourceFile,
 )
 

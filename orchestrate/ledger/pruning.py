@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from orchestrate.ledger.files import rotated
-from orchestrate.ledger.model import TABLES, LogEvent, Row, SourceFile
+from orchestrate.ledger.model import TABLES, ForgottenTotal, LogEvent, Row, SourceFile
 from orchestrate.ledger.store import Ledger, LedgerError
 
 _DAY_US = 86_400_000_000
@@ -35,7 +36,13 @@ class _Doomed(NamedTuple):
 
 
 def prune(
-    ledger: Ledger, now_us: int, log_days: float, run_days: float, *, dry_run: bool = False
+    ledger: Ledger,
+    now_us: int,
+    log_days: float,
+    run_days: float,
+    *,
+    dry_run: bool = False,
+    before: Callable[[str], None] = lambda _: None,
 ) -> Pruned:
     """Delete old log lines, old runs with all that belongs to them, and manifests nobody names.
 
@@ -48,6 +55,7 @@ def prune(
         log_days: Days to keep the log lines of a run after its end.
         run_days: Days to keep a run after its end.
         dry_run: Only count.
+        before: Given the ids of the runs that are about to go, as a JSON list, in the transaction.
 
     Raises:
         LedgerError: If a number of days is negative, or the ledger can't be read or written.
@@ -65,6 +73,7 @@ def prune(
             rows[table.TABLE] = ledger.select(text, [keys])[0][0]
     else:
         with ledger.writing():
+            before(_ended(ledger, runs_before_us))
             for table, where, keys in _doomed(ledger, logs_before_us, runs_before_us):
                 text = f"delete from {table.TABLE} where {where}"  # noqa: S608
                 rows[table.TABLE] = ledger.execute(text, [keys])
@@ -72,15 +81,14 @@ def prune(
             ledger.select(f"pragma {name}")[0][0] for name in ("page_count", "freelist_count")
         )
         if free > pages * _FREE_SHARE:
-            ledger.vacuum()
+            # It needs room for a second ledger; without it, the free pages are used again.
+            with suppress(LedgerError):
+                ledger.vacuum()
     return Pruned({table: count for table, count in rows.items() if count})
 
 
 def _doomed(ledger: Ledger, logs_before_us: float, runs_before_us: float) -> list[_Doomed]:
-    def ended(before_us: float) -> str:
-        return _keys(ledger, "select run_id from pipeline_run where ended_us < ?", before_us)
-
-    runs = ended(runs_before_us)
+    runs = _ended(ledger, runs_before_us)
     # Which column says what a row belongs to, the nearest first.
     keys = {
         "run_id": runs,
@@ -90,11 +98,19 @@ def _doomed(ledger: Ledger, logs_before_us: float, runs_before_us: float) -> lis
     }
     doomed = []
     for table in TABLES:
+        if table is ForgottenTotal:
+            continue
         column = next(name for name in keys if name in table.__struct_fields__)
         doomed.append(_Doomed(table, f"{column} {_LISTED}", keys[column]))
         if table is LogEvent:
-            doomed[-1] = doomed[-1]._replace(keys=ended(max(logs_before_us, runs_before_us)))
+            doomed[-1] = doomed[-1]._replace(
+                keys=_ended(ledger, max(logs_before_us, runs_before_us))
+            )
     return doomed
+
+
+def _ended(ledger: Ledger, before_us: float) -> str:
+    return _keys(ledger, "select run_id from pipeline_run where ended_us < ?", before_us)
 
 
 def _keys(ledger: Ledger, text: str, *values: Any) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -106,8 +106,10 @@ class Ledger:
         text = f"select {names} from {table.TABLE} where {where} {then}"  # noqa: S608
         return [_read(table, found) for found in self.select(text, values)]
 
-    def select(self, text: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """What a query gives.
+    def select(
+        self, text: str, values: Sequence[Any] | Mapping[str, Any] = ()
+    ) -> list[tuple[Any, ...]]:
+        """What a query gives; `values` fill its places, in their order or by their names.
 
         Raises:
             LedgerError: If the file can't be read.

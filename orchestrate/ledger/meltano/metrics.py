@@ -70,6 +70,14 @@ def _requests(run: OpenRun, step: Step, value: float, tags: Tags, _: int) -> Non
     total = run.total(step, str(tags.get("endpoint")))
     total.requests += int(value)
     total.retries += _whole(tags.get("retries")) or 0
+    total.answering_s += number(tags.get("answering_seconds")) or 0.0
+
+
+def _quota(run: OpenRun, step: Step, value: float, tags: Tags, _: int) -> None:
+    total = run.total(step, str(tags.get("endpoint")))
+    total.quota_requests = int(value)
+    total.quota_window_s = number(tags.get("window_seconds"))
+    total.quota_used = number(tags.get("most_used"))
 
 
 def _wait(run: OpenRun, step: Step, value: float, tags: Tags, _: int) -> None:
@@ -91,6 +99,7 @@ _READERS: dict[str, Callable[[OpenRun, Step, float, Tags, int], None]] = {
     "stream_request_count": _stream_requests,
     "bookmark": _bookmark,
     "http_request_count": _requests,
+    "rate_limit_quota": _quota,
     "rate_limit_wait": _wait,
     "http_retry": _retry,
     "skipped_count": _skipped,

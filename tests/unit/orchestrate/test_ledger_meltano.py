@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -30,12 +29,6 @@ from tests.meltano_log import RUN_ID, START, Log, us
 
 NEVER_GONE = lambda host, pid, started_us, heard_us: False  # noqa: E731
 GONE = lambda host, pid, started_us, heard_us: True  # noqa: E731
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    with Ledger(tmp_path / "ledger.db") as opened:
-        yield opened
 
 
 @pytest.fixture
@@ -126,7 +119,10 @@ class TestAGoodRun:
         assert (asked.endpoint, asked.requests, asked.retries, asked.waited_s) == (
             "project_events", 6, 1, 1.25,
         )  # fmt: skip
+        assert asked.answering_s == 2.5
+        assert (asked.quota_requests, asked.quota_window_s, asked.quota_used) == (60, 60.0, 0.1)
         assert (own.endpoint, own.requests, own.waited_s) == ("rate_limit", 0, 0.5)
+        assert (own.quota_requests, own.quota_window_s, own.quota_used) == (None, None, None)
         (retry,) = found.retries
         assert (retry.at_us, retry.reason, retry.wait_s) == (us(5), "429", 1.25)
         (skipped,) = found.skipped

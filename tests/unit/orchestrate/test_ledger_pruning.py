@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 from orchestrate.ledger.model import (
     TABLES,
     DbtInvocation,
+    ForgottenTotal,
     LogEvent,
     Manifest,
     ManifestNode,
@@ -27,13 +28,8 @@ from orchestrate.ledger.store import Ledger, LedgerError
 
 DAY_US = 86_400_000_000
 NOW_US = 1000 * DAY_US
-OF_A_RUN: list[type[Row]] = [table for table in TABLES if table not in {PipelineRun, SourceFile}]
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    with Ledger(tmp_path / "ledger.db") as opened:
-        yield opened
+OF_NO_RUN: set[type[Row]] = {ForgottenTotal, SourceFile}
+OF_A_RUN = [table for table in TABLES if table not in {PipelineRun, *OF_NO_RUN}]
 
 
 def save(ledger: Ledger, *rows: Row) -> None:
@@ -79,11 +75,37 @@ class TestRuns:
         save(ledger, *everything("old", 31, "old project"), *everything("new", 29, "new project"))
         counts = prune(ledger, NOW_US, log_days=7, run_days=30).rows
         assert left(ledger, PipelineRun) == ["new"]
-        for table in (table for table in TABLES if table not in {LogEvent, SourceFile}):
+        for table in (table for table in TABLES if table not in {LogEvent, *OF_NO_RUN}):
             assert len(ledger.rows(table)) == 1, table
             assert counts[table.TABLE] == 1, table
         assert left(ledger, NodeRun, "invocation_id") == ["dnew"]
         assert left(ledger, Manifest, "manifest_hash") == ["new project"]
+
+    def test_are_named_before_they_go_and_may_be_counted(self, ledger: Ledger) -> None:
+        save(ledger, *everything("old", 31), *everything("older", 40), *everything("new", 29))
+        named: list[list[str]] = []
+
+        def before(run_ids: str) -> None:
+            named.append(sorted(json.loads(run_ids)))
+            assert left(ledger, PipelineRun) == ["new", "old", "older"]
+            ledger.save([ForgottenTotal(metric="runs_total", labels=["demo"], value=2)])
+
+        prune(ledger, NOW_US, 30, 30, dry_run=True, before=before)
+        assert named == []
+        prune(ledger, NOW_US, 30, 30, before=before)
+        assert named == [["old", "older"]]
+        (kept,) = ledger.rows(ForgottenTotal)
+        assert (kept.labels, kept.value) == (["demo"], 2)
+
+    def test_stay_when_they_can_not_be_counted(self, ledger: Ledger) -> None:
+        save(ledger, *everything("old", 31))
+
+        def fail(_: str) -> None:
+            raise LedgerError("broken")
+
+        with pytest.raises(LedgerError, match="broken"):
+            prune(ledger, NOW_US, 30, 30, before=fail)
+        assert left(ledger, PipelineRun) == ["old"]
 
     def test_stay_while_they_have_not_ended(self, ledger: Ledger) -> None:
         save(ledger, *everything("open", None))
@@ -164,6 +186,20 @@ class TestPruning:
         prune(ledger, NOW_US, 7, 30)
         ledger.select("pragma wal_checkpoint(truncate)")
         assert ledger.path.stat().st_size < before / 2
+
+    def test_does_without_that_where_the_disk_has_no_room_for_it(self, tmp_path: Path) -> None:
+        class Full(Ledger):
+            def vacuum(self) -> None:
+                raise LedgerError("database or disk is full")
+
+        long = "word " * 1000
+        lines = [
+            LogEvent(run_id="old", number=number, at_us=1, level="info", source="s", text=long)
+            for number in range(200)
+        ]
+        with Full(tmp_path / "full.db") as ledger:
+            save(ledger, pipeline_run("old", 31), *lines)
+            assert prune(ledger, NOW_US, 7, 30).rows["log_event"] == 200
 
     @pytest.mark.parametrize(("log_days", "run_days"), [(-1, 30), (7, -0.5), (7, float("nan"))])
     def test_refuses_days_below_zero_in_one_line(

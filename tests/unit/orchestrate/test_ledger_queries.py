@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from orchestrate.ledger import queries
@@ -15,12 +12,6 @@ from tests.unit.orchestrate.records import DATABASE_ERROR, RUN_ID, at, invocatio
 FAILED_TEST = node(
     "test.sentry.one_row", 54, 55, status="fail", message="Got 3 results, configured to fail"
 )
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    with Ledger(tmp_path / "ledger.db") as opened:
-        yield opened
 
 
 def save(ledger: Ledger, *rows: object) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, MutableMapping
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -42,12 +41,6 @@ def environ() -> Iterator[MutableMapping[str, str]]:
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
     with Receiver() as found:
-        yield found
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    with Ledger(tmp_path / "ledger.db") as found:
         yield found
 
 
