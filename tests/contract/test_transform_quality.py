@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from orchestrate.monitoring.from_warehouse import QUERIES
 from tests import overview
 
 ROOT = Path(__file__).parents[2]
@@ -46,10 +47,18 @@ class TestExposures:
         assert (ROOT / exposure["meta"]["path"]).exists()
 
     def test_of_the_published_copy_hold_every_mart(self) -> None:
-        [published] = [
-            exposure for exposure in EXPOSURES if exposure["name"] == "published_warehouse"
+        assert read_by("published_warehouse") == [mart.stem for mart in MARTS]
+
+    def test_of_the_metrics_hold_the_marts_that_are_asked(self) -> None:
+        assert read_by("metrics") == [mart.stem for mart in MARTS if mart.stem in QUERIES]
+        assert len(read_by("metrics")) == len(QUERIES)
+
+    def test_of_the_dashboard_hold_the_marts_of_its_sql(self) -> None:
+        folder = ROOT / "orchestrate/monitoring/grafana/dashboards"
+        text = "".join(path.read_text(encoding="utf-8") for path in folder.glob("*.json"))
+        assert read_by("business_dashboard") == [
+            mart.stem for mart in MARTS if re.search(rf"\bmarts\.{mart.stem}\b", text)
         ]
-        assert published["depends_on"] == [f"ref('{mart.stem}')" for mart in MARTS]
 
 
 class TestStartPage:
@@ -70,6 +79,12 @@ class TestColumns:
             if DOUBTFUL.search(column["name"]) and not column.get("description")
         ]
         assert silent == []
+
+
+def read_by(exposure: str) -> list[str]:
+    """The marts that an exposure names, in the order of the folders."""
+    [found] = [each for each in EXPOSURES if each["name"] == exposure]
+    return [re.sub(r"^ref\('(\w+)'\)$", r"\1", reference) for reference in found["depends_on"]]
 
 
 def values(key: str, tree: dict[str, Any]) -> list[Any]:

@@ -105,7 +105,7 @@ class TestLinter:
             if name.startswith("unique_combination_dim_team"):
                 test["attached_node"] = None
         nodes["dim_person"]["depends_on"]["nodes"].append("source.sentry.sentry.users")
-        [exposure] = broken["exposures"].values()
+        exposure = broken["exposures"]["exposure.sentry.published_warehouse"]
         exposure["depends_on"]["nodes"].remove("model.sentry.dim_release")
         path = tmp_path / "target" / "manifest.json"
         path.parent.mkdir()
