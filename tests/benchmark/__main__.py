@@ -15,6 +15,7 @@ from tests.benchmark import (
     ledger,
     loader,
     memory,
+    metrics,
     pipeline,
     sampling,
     sync,
@@ -37,6 +38,7 @@ def measure(quick: bool) -> Iterator[Figure]:
         airbyte,
         transform,
         traces,
+        metrics,
     ):
         yield from module.measure(quick)
     yield from loader_figures(10_000 if quick else 100_000)

@@ -11,15 +11,15 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from orchestrate.ledger.collect import collect
-from orchestrate.ledger.model import TABLES, NodeRun, PipelineRun, Row, SourceFile
+from orchestrate.ledger.model import NodeRun, PipelineRun, Row, SourceFile
 from orchestrate.ledger.store import Ledger
 from tests.benchmark import figures
 from tests.benchmark.figures import Figure, at_most
-from tests.benchmark.ledger_files import INVOCATION, NODES, Left, of
+from tests.benchmark.ledger_files import NODES, Left, multiply, of
 from tests.benchmark.process import Run, timed_python
-from tests.meltano_log import RUN_ID
 
 MB = 1_000_000
+MINUTE_US = 60_000_000
 BACKUPS, MELTANO_MB, DBT_MB, ARCHIVED = 5, 20, 10, 200  # logging.yaml, dbt's launcher
 # What the system tells of an ended process counts the one that began it too.
 AND_PEAK = """
@@ -81,7 +81,13 @@ def _beside(output: Path, left: Left, runs: int, asking_s: float) -> Iterator[Fi
     with Ledger(output / "ledger.db") as ledger:
         left.leave(output, 0)
         collect(ledger, output)
-        _multiply(ledger, runs)
+        multiply(ledger, runs, MINUTE_US)
+        with ledger.writing():
+            # Folders that are gone are remembered until the ledger is pruned.
+            ledger.save(
+                SourceFile(fingerprint=f"{at:064x}", path="output/demo/dbt/runs/gone", offset=1)
+                for at in range(runs - ARCHIVED)
+            )
         for at in range(max(runs - ARCHIVED, 1), runs):
             left.archive(output, at)
         collect(ledger, output)
@@ -100,37 +106,6 @@ def _beside(output: Path, left: Left, runs: int, asking_s: float) -> Iterator[Fi
         wall_s = statistics.median(_observe(output, command).wall_s for _ in range(3))
         yield at_most(f"{name}: `observe {command}`", wall_s, asking_s, "{:.2f} s")
     yield Figure(f"{name}: ledger on the disk", f"{pages * page_size / runs / 1000:.0f} KB a run")
-
-
-def _multiply(ledger: Ledger, runs: int) -> None:
-    """Put copies of the one run into the ledger until there are so many."""
-    changed = {
-        "run_id": f"replace(run_id, '{RUN_ID[:8]}', printf('%08x', 0x{RUN_ID[:8]} + copy))",
-        "trace_id": f"replace(trace_id, '{RUN_ID[:8]}', printf('%08x', 0x{RUN_ID[:8]} + copy))",
-        "invocation_id": f"replace(invocation_id, '{INVOCATION[:8]}', "
-        f"printf('%08x', (0x{INVOCATION[:8]} + copy * 2654435761) % 4294967296))",
-    }
-    with ledger.writing():
-        for table in TABLES:
-            names = table.__struct_fields__
-            if not {"run_id", "invocation_id"}.intersection(names):
-                continue
-            values = [
-                changed.get(name) or (f"{name} + copy * 60000000" if name.endswith("_us") else name)
-                for name in names
-            ]
-            ledger.execute(
-                f"insert into {table.TABLE} ({', '.join(names)}) "  # noqa: S608
-                "with recursive copies (copy) as "
-                "(values (1) union all select copy + 1 from copies where copy < ?) "
-                f"select {', '.join(values)} from copies cross join {table.TABLE}",
-                [runs - 1],
-            )
-        # Folders that are gone are remembered until the ledger is pruned.
-        ledger.save(
-            SourceFile(fingerprint=f"{at:064x}", path="output/demo/dbt/runs/gone", offset=1)
-            for at in range(runs - ARCHIVED)
-        )
 
 
 def _rotate(path: Path, texts: Iterable[bytes], most: int) -> None:

@@ -11,6 +11,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from orchestrate.ledger.model import TABLES
+from orchestrate.ledger.store import Ledger
 from tests.meltano_log import RUN_ID, START, Log
 
 MANIFEST = "manifests/493c35dd6bb795ed3f39a53f2a37f8e8b6cca5073c6f033732250e805164bb85.json"
@@ -225,3 +227,30 @@ def _name(node: str) -> str:
 def _relation(node: str) -> str:
     """Tests have none."""
     return f'"warehouse"."intermediate"."{_name(node)}"' if node in MODELS else ""
+
+
+def multiply(ledger: Ledger, runs: int, apart_us: int) -> None:
+    """Put copies of the one run into the ledger until there are so many, each so much later."""
+    changed = {
+        "run_id": f"replace(run_id, '{RUN_ID[:8]}', printf('%08x', 0x{RUN_ID[:8]} + copy))",
+        "trace_id": f"replace(trace_id, '{RUN_ID[:8]}', printf('%08x', 0x{RUN_ID[:8]} + copy))",
+        "invocation_id": f"replace(invocation_id, '{INVOCATION[:8]}', "
+        f"printf('%08x', (0x{INVOCATION[:8]} + copy * 2654435761) % 4294967296))",
+    }
+    with ledger.writing():
+        for table in TABLES:
+            names = table.__struct_fields__
+            if not {"run_id", "invocation_id"}.intersection(names):
+                continue
+            values = [
+                changed.get(name)
+                or (f"{name} + copy * {apart_us}" if name.endswith("_us") else name)
+                for name in names
+            ]
+            ledger.execute(
+                f"insert into {table.TABLE} ({', '.join(names)}) "  # noqa: S608
+                "with recursive copies (copy) as "
+                "(values (1) union all select copy + 1 from copies where copy < ?) "
+                f"select {', '.join(values)} from copies cross join {table.TABLE}",
+                [runs - 1],
+            )
