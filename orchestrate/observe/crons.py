@@ -9,40 +9,21 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import requests
 import sentry_sdk
-import yaml
 from sentry_sdk.crons import capture_checkin
 from sentry_sdk.envelope import Envelope
 from sentry_sdk.transport import Transport
 from sentry_sdk.types import MonitorConfig
 from sentry_sdk.utils import Dsn
 
+from orchestrate.ledger.meltano.schedules import Schedule, schedules
 from orchestrate.ledger.model import Delivery, PipelineRun, Result
 from orchestrate.ledger.store import Ledger, LedgerError
 
 _WINDOW_US = 86_400_000_000
 _TIMEOUT_S = 10
-# What Meltano understands beside a crontab line. Its others (@once, @manual, @none) have no times.
-_CRONTABS = {
-    "@hourly": "0 * * * *",
-    "@daily": "0 0 * * *",
-    "@midnight": "0 0 * * *",
-    "@weekly": "0 0 * * 0",
-    "@monthly": "0 0 1 * *",
-    "@yearly": "0 0 1 1 *",
-    "@annually": "0 0 1 1 *",
-}
-
-
-class Schedule(NamedTuple):
-    """A schedule of meltano.yml that starts a job at set times. `crontab` has five fields."""
-
-    name: str
-    job: str
-    crontab: str
 
 
 def check_in(
@@ -80,32 +61,6 @@ def check_in(
                 ledger.save([row])
             delivered += 1
     return delivered
-
-
-def schedules(project: Path) -> list[Schedule]:
-    """The schedules of jobs that come round at set times, of meltano.yml and what it includes.
-
-    Raises:
-        LedgerError: If one of the files can't be read.
-    """
-    main = project / "meltano.yml"
-    content = _yaml(main)
-    try:
-        patterns = content.get("include_paths") or []
-        paths = dict.fromkeys(path for pattern in patterns for path in project.glob(pattern))
-    except (TypeError, ValueError, NotImplementedError) as error:
-        raise LedgerError(
-            f"Cannot read the schedules of {main}: include_paths: {error}. "
-            "Name files by patterns that begin in the project's folder."
-        ) from error
-    found = []
-    for file in [content, *(_yaml(path) for path in paths if path != main)]:
-        for entry in file.get("schedules") or []:
-            interval = str(entry.get("interval", "")).strip()
-            crontab = _CRONTABS.get(interval.lower(), interval)
-            if entry.get("name") and entry.get("job") and len(crontab.split()) == 5:
-                found.append(Schedule(str(entry["name"]), str(entry["job"]), crontab))
-    return found
 
 
 class _Post(Transport):
@@ -198,18 +153,3 @@ def _runs(ledger: Ledger, job: str, now_us: int) -> list[PipelineRun]:
         [job, now_us - _WINDOW_US],
         "order by started_us",
     )
-
-
-def _yaml(path: Path) -> dict[str, Any]:
-    asked = f"Cannot read the schedules of {path}"
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise LedgerError(
-            f"{asked}: {error.strerror}. Run this in the project's folder."
-        ) from error
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" at line {mark.line + 1}" if mark else ""
-        raise LedgerError(f"{asked}: it is no YAML{where}. Correct the file.") from error
-    return content if isinstance(content, dict) else {}

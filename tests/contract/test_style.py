@@ -52,7 +52,8 @@ PARTS: dict[str, set[str]] = {
     "loader": set(),
     "ledger": set(),
     "tracing": {"ledger"},
-    "observe": {"ledger", "tracing"},
+    "monitoring": {"ledger"},
+    "observe": {"ledger", "monitoring", "tracing"},
     "transformer": {"ledger", "tracing"},
 }
 SHARED = {"warehouse"}

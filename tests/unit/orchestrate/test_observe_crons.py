@@ -13,9 +13,10 @@ import pytest
 import sentry_sdk
 from sentry_sdk.envelope import Envelope
 
+from orchestrate.ledger.meltano.schedules import Schedule, schedules
 from orchestrate.ledger.model import Delivery, PipelineRun, Result
 from orchestrate.ledger.store import Ledger, LedgerError
-from orchestrate.observe.crons import Schedule, check_in, schedules
+from orchestrate.observe.crons import check_in
 
 HOUR_US = 3_600_000_000
 NOW_US = 100_000 * HOUR_US
@@ -79,12 +80,6 @@ def sentry() -> Iterator[Sentry]:
 def project(tmp_path: Path) -> Path:
     (tmp_path / "meltano.yml").write_text(f"version: 1\n{HOURLY}")
     return tmp_path
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    with Ledger(tmp_path / "ledger.db") as opened:
-        yield opened
 
 
 def save(
@@ -344,6 +339,9 @@ class TestSchedules:
             (b"include_paths: [/etc/*]", "include_paths"),
             (b"include_paths: 5", "include_paths"),
             (b"include_paths: ['']", "include_paths"),
+            (b"schedules: {a: b}", "no list of entries"),
+            (b"schedules: [x]", "no list of entries"),
+            (b"schedules: 3", "no list of entries"),
         ],
     )
     def test_that_cannot_be_read_are_told_in_one_line(
