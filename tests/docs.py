@@ -7,11 +7,15 @@ from pathlib import Path
 
 import yaml
 
+from orchestrate.monitoring import PREFIX
+from orchestrate.monitoring.gathering import DECLARED
 from tap_sentry.about import TABLES
 from tests import overview
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
+ALERTS = ROOT / "orchestrate/monitoring/alerts"
+RUNBOOKS = "orchestrate/monitoring/alerts/runbooks"
 
 
 def marts() -> str:
@@ -34,9 +38,41 @@ def observe() -> str:
     return "\n".join(lines)
 
 
+def metrics() -> str:
+    """All metrics, each with its labels and what it counts."""
+    lines = ["| metric | labels | what it is |", "| --- | --- | --- |"]
+    for family in DECLARED:
+        labels = ", ".join(f"`{label}`" for label in family.labels)
+        lines.append(f"| `{PREFIX}{family.metric.name}` | {labels} | {family.metric.help} |")
+    return "\n".join(lines)
+
+
+def alerts() -> str:
+    """All alerts by the file of their rules, each with what its runbook says first."""
+    lines = ["| file | alert | severity | it means |", "| --- | --- | --- | --- |"]
+    for path in sorted(ALERTS.rglob("*.yml"), key=lambda path: path.stem):
+        if path.parent.name == "tests":
+            continue
+        severities: dict[str, list[str]] = {}
+        for group in yaml.safe_load(path.read_text(encoding="utf-8"))["groups"]:
+            for rule in group["rules"]:
+                if "alert" in rule:
+                    severities.setdefault(rule["alert"], []).append(rule["labels"]["severity"])
+        runbook = (ALERTS / "runbooks" / f"{path.stem}.md").read_text(encoding="utf-8")
+        for name, found in severities.items():
+            meaning = re.search(rf"^## {name}\n+(.+?\.)(?:\s|$)", runbook, re.M | re.S)
+            link = f"{RUNBOOKS}/{path.stem}.md#{name.lower()}"
+            lines.append(
+                f"| `{path.stem}` | [`{name.removeprefix('TapSentry')}`]({link}) "
+                f"| {', '.join(dict.fromkeys(found))} "
+                f"| {' '.join(meaning[1].split()) if meaning else '?'} |"
+            )
+    return "\n".join(lines)
+
+
 def with_tables(text: str) -> str:
     """The text with each table between its two markers made anew."""
-    for name, table in {**TABLES, "marts": marts, "observe": observe}.items():
+    for name, table in (TABLES | OTHER_TABLES).items():
         text = re.sub(
             rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)",
             rf"\1{_escaped(table())}\n\2",
@@ -44,6 +80,9 @@ def with_tables(text: str) -> str:
             flags=re.DOTALL,
         )
     return text
+
+
+OTHER_TABLES = {"marts": marts, "observe": observe, "metrics": metrics, "alerts": alerts}
 
 
 def _escaped(text: str) -> str:
