@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -192,16 +193,21 @@ def checked(*command: str) -> str:
 
 def _of_pipeline(found: Iterable[Mapping[str, str]]) -> set[Alert]:
     """The alerts with these labels that tell of the pipeline."""
-    names = {
-        rule.get("alert")
-        for name in _OF_PIPELINE
-        for group in yaml.safe_load((ALERTS / name).read_text())["groups"]
-        for rule in group["rules"]
-    }
     return {
         Alert(labels["alertname"].removeprefix("TapSentry"), labels.get("environment", ""))
         for labels in found
-        if labels["alertname"] in names
+        if labels["alertname"] in _names_of_pipeline()
+    }
+
+
+@cache
+def _names_of_pipeline() -> set[str]:
+    return {
+        rule["alert"]
+        for name in _OF_PIPELINE
+        for group in yaml.safe_load((ALERTS / name).read_text())["groups"]
+        for rule in group["rules"]
+        if "alert" in rule
     }
 
 

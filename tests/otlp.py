@@ -295,12 +295,17 @@ def rotel(port: int, receiver: Receiver, folder: Path) -> Iterator[str]:
             _wait_until_up(port, process)
             yield f"http://127.0.0.1:{port}"
         finally:
-            process.terminate()
-            try:
-                process.wait(PATIENCE_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            stop(process)
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End it, by force where it does not end in time."""
+    process.terminate()
+    try:
+        process.wait(PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _wait_until_up(port: int, process: subprocess.Popen[bytes]) -> None:

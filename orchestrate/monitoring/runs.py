@@ -28,18 +28,19 @@ run as (
     where started_us >= :since_us and job not like 'observe%'
 )"""
 RESULTS = " union all ".join(f"select '{result.value}' as name" for result in Result)
+_BY_RESULT = f"""
+with {RUN}, results as ({RESULTS})
+select run_id, ended_us, environment, pipeline, results.name, result = results.name
+from run cross join results
+where ended_us is not null
+"""
 
 QUERIES = (
     Query(
         Kind.COUNTER,
         (*_PIPELINE, "result"),
         (Metric("runs_total", "Runs that ended, by how they ended."),),
-        f"""
-        with {RUN}, results as ({RESULTS})
-        select run_id, ended_us, environment, pipeline, results.name, result = results.name
-        from run cross join results
-        where ended_us is not null
-        """,
+        _BY_RESULT,
     ),
     Query(
         Kind.COUNTER,
@@ -80,12 +81,7 @@ QUERIES = (
         Kind.GAUGE,
         (*_PIPELINE, "result"),
         (Metric("last_run_result", "1 for how the last run that is over ended, else 0."),),
-        f"""
-        with {RUN}, results as ({RESULTS})
-        select run_id, ended_us, environment, pipeline, results.name, result = results.name
-        from run cross join results
-        where ended_us is not null
-        """,
+        _BY_RESULT,
     ),
     Query(
         Kind.GAUGE,

@@ -10,7 +10,7 @@ from pathlib import Path
 from orchestrate.ledger.collect import collect
 from orchestrate.ledger.dbt.imports import import_artifacts
 from orchestrate.ledger.meltano.database import import_runs
-from orchestrate.ledger.pruning import prune
+from orchestrate.ledger.pruning import Pruned, prune
 from orchestrate.ledger.store import Ledger, LedgerError
 from orchestrate.monitoring.from_ledger import remember
 from orchestrate.monitoring.model import PRESENT_US
@@ -30,13 +30,7 @@ def gather(ledger: Ledger, arguments: argparse.Namespace) -> None:
         done.append(f"{outcome.kind} of {counted(outcome.delivered, 'run')} sent{waiting}")
     # A clock that is years ahead must not empty the ledger: logs are not read a second time.
     ((heard_us,),) = ledger.select("select max(heard_us) from pipeline_run")
-    pruned = prune(
-        ledger,
-        min(now_us, (heard_us or now_us) + PRESENT_US),
-        arguments.log_days,
-        arguments.run_days,
-        before=lambda run_ids: remember(ledger, run_ids),
-    )
+    pruned = _forget(ledger, arguments, min(now_us, (heard_us or now_us) + PRESENT_US))
     if pruned.rows:
         done.append(f"{counted(sum(pruned.rows.values()), 'old row')} deleted")
     try:
@@ -81,8 +75,19 @@ def bring_in(ledger: Ledger, arguments: argparse.Namespace) -> None:
 
 def drop(ledger: Ledger, arguments: argparse.Namespace) -> None:
     """Forget what is old."""
-    now_us, dry_run = time.time_ns() // 1000, arguments.dry_run
-    pruned = prune(
+    dry_run: bool = arguments.dry_run
+    pruned = _forget(ledger, arguments, time.time_ns() // 1000, dry_run=dry_run)
+    for table, rows in sorted(pruned.rows.items()):
+        say(f"{table:<20} {rows:>12,}")
+    total = counted(sum(pruned.rows.values()), "row")
+    say(f"{total} would be deleted" if dry_run else f"{total} deleted")
+
+
+def _forget(
+    ledger: Ledger, arguments: argparse.Namespace, now_us: int, *, dry_run: bool = False
+) -> Pruned:
+    """Prune what is old at that instant; the counters of the metrics keep what goes."""
+    return prune(
         ledger,
         now_us,
         arguments.log_days,
@@ -90,7 +95,3 @@ def drop(ledger: Ledger, arguments: argparse.Namespace) -> None:
         dry_run=dry_run,
         before=lambda run_ids: remember(ledger, run_ids),
     )
-    for table, rows in sorted(pruned.rows.items()):
-        say(f"{table:<20} {rows:>12,}")
-    total = counted(sum(pruned.rows.values()), "row")
-    say(f"{total} would be deleted" if dry_run else f"{total} deleted")

@@ -27,7 +27,7 @@ from orchestrate.monitoring.push import PASSWORD, URL, USER, WORKER, delete, gat
 from orchestrate.monitoring.server import LOOPBACK, Source, serving
 from orchestrate.monitoring.web_config import WebConfig
 from tests.certificates import Authority
-from tests.otlp import free_port
+from tests.otlp import free_port, stop
 from tests.unit.orchestrate import records
 
 pytestmark = pytest.mark.slow
@@ -64,12 +64,7 @@ def running(folder: Path, program: str, *options: str) -> Iterator[Path]:
         try:
             yield log
         finally:
-            process.terminate()
-            try:
-                process.wait(PATIENCE_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            stop(process)
 
 
 class Prometheus:
