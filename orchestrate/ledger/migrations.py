@@ -223,4 +223,19 @@ MIGRATIONS: tuple[str, ...] = (
         primary key (metric, labels)
     ) strict;
     """,
+    """
+    create table reuse_decision (
+        invocation_id text not null,
+        unique_id text not null,
+        mode text not null,
+        decision text not null,
+        reason text not null,
+        detail text not null,
+        definition_hash text,
+        content_before text,
+        content_after text,
+        outcome text,
+        primary key (invocation_id, unique_id)
+    ) strict, without rowid;
+    """,
 )

@@ -24,6 +24,8 @@ class Result(str, enum.Enum):
 
 # dbt's words for a node that failed; `killed` is ours.
 KILLED = "killed"
+# Ours too: not built, since what is there is what a build would make (ReuseDecision tells why).
+REUSED = "reused"
 FAILED = frozenset({"error", "fail", "runtime error", "partial success"})
 # dbt's kinds of node that test others.
 TESTS = frozenset({"test", "unit_test"})
@@ -232,6 +234,30 @@ class NodeRun(Row):
     statement_s: float = 0.0
 
 
+class ReuseDecision(Row):
+    """What the reuse planner decided about a node of one invocation, and whether it was right.
+
+    `mode` is `on` or `shadow` (everything is built all the same, to see), `decision` is `build` or
+    `reuse`, `reason` one of the codes of orchestrate/reuse/decisions.py, `detail` a sentence.
+    Contents are fingerprints of the node's rows before and after. `outcome` is `identical` or
+    `changed` where the node was built, None where it was not, or it has no rows of its own.
+    """
+
+    TABLE = "reuse_decision"
+    KEY = ("invocation_id", "unique_id")
+
+    invocation_id: str
+    unique_id: str
+    mode: str
+    decision: str
+    reason: str
+    detail: str = ""
+    definition_hash: str | None = None
+    content_before: str | None = None
+    content_after: str | None = None
+    outcome: str | None = None
+
+
 class FreshnessResult(Row):
     """How old a source was found to be, and how old it may be."""
 
@@ -336,6 +362,7 @@ TABLES: tuple[type[Row], ...] = (
     LogEvent,
     DbtInvocation,
     NodeRun,
+    ReuseDecision,
     FreshnessResult,
     Manifest,
     ManifestNode,

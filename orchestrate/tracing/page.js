@@ -2,7 +2,7 @@
 /* Draws the run that stands in the page as JSON (page_data.py); times are microseconds. */
 const data = JSON.parse(document.getElementById("data").textContent);
 const spans = data.spans;
-const SYMBOLS = { ok: "✓", warned: "!", failed: "✕", killed: "■", skipped: "–", running: "…", unknown: "?" };
+const SYMBOLS = { ok: "✓", warned: "!", failed: "✕", killed: "■", skipped: "–", reused: "↻", running: "…", unknown: "?" };
 const CRITICAL = "◆";
 const SHORT = 0.003; // share of the critical path below which its table folds stretches together
 const BROKEN = new Set(["failed", "killed"]);
@@ -81,7 +81,7 @@ function readAddress() {
   const asked = new URLSearchParams(location.hash.slice(1));
   const span = spans.findIndex((one) => one.id === asked.get("span"));
   state.view = VIEWS[asked.get("view")] ? asked.get("view") : "waterfall";
-  state.theme = asked.get("theme") ?? state.theme;
+  state.theme = asked.get("theme") ?? state.theme ?? document.documentElement.dataset.theme;
   state.span = span < 0 ? undefined : span;
   state.search = asked.get("q") ?? "";
   state.failed = asked.has("failed");

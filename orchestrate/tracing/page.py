@@ -32,6 +32,7 @@ SYMBOLS = {
     "failed": "✕",
     "killed": "■",
     "skipped": "–",  # noqa: RUF001
+    "reused": "↻",
     "running": "…",
     "unknown": "?",
 }
@@ -127,7 +128,7 @@ def _count(number: int, one: str, many: str | None = None) -> str:
 def _ended(nodes: Iterable[Any]) -> str:
     states = [state_of(node.status, under_way=False) for node in nodes]
     words = {"ok": "passed", "warned": "warned", "failed": "failed", "killed": "killed"}
-    words["skipped"] = "skipped"
+    words |= {"skipped": "skipped", "reused": "reused"}
     found = [(state, states.count(state)) for state in words if state in states]
     if [state for state, _ in found] == ["ok"]:
         return ' <span class="ok">✓ all passed</span>'

@@ -40,6 +40,7 @@ _STATES = {
     "killed": "killed",
     "skipped": "skipped",
     "no-op": "skipped",
+    "reused": "reused",
 }
 
 

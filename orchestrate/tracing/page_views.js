@@ -4,7 +4,7 @@ const laneName = (lane) => (lane === 1 ? "streams" : `streams beside, ${lane}`);
 function laneGroups() {
   const groups = [];
   spans.forEach((span, i) => {
-    const inner = children[i].filter((child) => spans[child].for && spans[child].state !== "skipped");
+    const inner = children[i].filter((child) => spans[child].for && !LEFT.has(spans[child].state));
     const lanes = new Map();
     const put = (name, child) => lanes.set(name, [...(lanes.get(name) ?? []), child]);
     if (span.kind === "dbt") inner.filter((child) => spans[child].kind === "node").forEach((child) => put(spans[child].thread ?? "no thread told", child));

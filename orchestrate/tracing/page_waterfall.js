@@ -1,4 +1,6 @@
 "use strict";
+/* States of what did nothing. */
+const LEFT = new Set(["skipped", "reused"]);
 /* Time axis: steps of 1, 2, 5 and so on, of minutes above one. */
 function ticks(from, to, wanted) {
   const nice = [60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400].map((s) => s * 1e6);
@@ -55,7 +57,7 @@ function track(span, i) {
   const part = (kind, at, length) => at <= to && at + length >= from &&
     make("div", { class: kind, style: { left: percent(left(at)), width: percent(left(at + length) - left(at)) } });
   const wait = waitOf(span);
-  const bar = part(`bar ${fill(span)} ${span.state === "skipped" ? "skipped" : ""}`, span.at, span.for);
+  const bar = part(`bar ${fill(span)} ${LEFT.has(span.state) ? "skipped" : ""}`, span.at, span.for);
   const compile = children[i].map((child) => spans[child]).find((child) => child.name === "compile");
   if (bar && compile && span.for && !BROKEN.has(span.state)) {
     const width = percent(Math.min(1, (end(compile) - span.at) / span.for));

@@ -34,6 +34,7 @@ _NODE_RESULTS = {
     "partial success": "failure",
     "killed": "error",
     "no-op": "skip",
+    "reused": "skip",
     "skipped": "skip",
 }
 

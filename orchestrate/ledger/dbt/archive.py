@@ -10,15 +10,18 @@ from pathlib import Path
 import msgspec
 
 from orchestrate.ledger.dbt.artifacts import (
+    Reuses,
     RunResults,
     Sources,
     UnreadableError,
     freshness,
     node_runs,
     read,
+    reuse_decisions,
+    reused_nodes,
 )
 from orchestrate.ledger.instants import instant_us
-from orchestrate.ledger.model import FreshnessResult, NodeRun, SourceFile
+from orchestrate.ledger.model import FreshnessResult, NodeRun, ReuseDecision, SourceFile
 from orchestrate.ledger.store import Ledger
 
 # What SourceFile.offset says of a folder: read once and for all, or never ended by its process.
@@ -27,6 +30,8 @@ ARTIFACTS: dict[str, type[RunResults | Sources]] = {
     "run_results.json": RunResults,
     "sources.json": Sources,
 }
+# Which nodes were reused, by the launcher.
+REUSE = "reuse.json"
 
 
 class Facts(msgspec.Struct):
@@ -57,11 +62,18 @@ class Found(msgspec.Struct):
     dbt_version: str | None = None
     nodes: dict[str, NodeRun] = {}
     freshness: dict[str, FreshnessResult] = {}
+    reuse: dict[str, ReuseDecision] = {}
     manifest: Path | None = None
     manifest_hash: str = ""
 
-    def add(self, artifact: RunResults | Sources) -> None:
+    def add(self, artifact: RunResults | Sources | Reuses) -> None:
         """Take over the rows of an artifact."""
+        if isinstance(artifact, Reuses):
+            rows_of_reuse = reuse_decisions(artifact, self.facts.invocation_id)
+            self.reuse = {row.unique_id: row for row in rows_of_reuse}
+            for node in reused_nodes(artifact, self.facts.invocation_id):
+                self.nodes.setdefault(node.unique_id, node)
+            return
         self.dbt_version = artifact.metadata.dbt_version or self.dbt_version
         rows = (
             node_runs(artifact, self.facts.invocation_id)
@@ -149,7 +161,8 @@ def _found(path: Path, say: Callable[[str], object]) -> Found:
     if facts.manifest:
         found.manifest = path.parent.parent / facts.manifest
         found.manifest_hash = found.manifest.stem
-    for name, kind in ARTIFACTS.items():
+    # What was reused is told last: dbt may have built more than was asked for.
+    for name, kind in {**ARTIFACTS, REUSE: Reuses}.items():
         _add(found, path.with_name(name), kind, say)
     return found
 
@@ -157,7 +170,7 @@ def _found(path: Path, say: Callable[[str], object]) -> Found:
 def _add(
     found: Found,
     path: Path,
-    kind: type[RunResults | Sources],
+    kind: type[RunResults | Sources | Reuses],
     say: Callable[[str], object],
 ) -> None:
     try:

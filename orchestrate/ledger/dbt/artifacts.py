@@ -13,7 +13,14 @@ from typing import Any, TypeVar
 import msgspec
 
 from orchestrate.ledger.instants import instant_us
-from orchestrate.ledger.model import TESTS, FreshnessResult, NodeRun, Row
+from orchestrate.ledger.model import (
+    REUSED,
+    TESTS,
+    FreshnessResult,
+    NodeRun,
+    ReuseDecision,
+    Row,
+)
 
 _PERIODS_S = {"minute": 60.0, "hour": 3600.0, "day": 86400.0}
 _HASH_DIGITS = 16
@@ -105,6 +112,26 @@ class Sources(msgspec.Struct):
     results: list[SourceResult]
 
 
+class Reuse(msgspec.Struct):
+    """A node in reuse.json: what the launcher's reuse planner decided, and what came of it."""
+
+    unique_id: str
+    decision: str
+    reason: str
+    detail: str = ""
+    definition_hash: str | None = None
+    content_before: str | None = None
+    content_after: str | None = None
+    outcome: str | None = None
+
+
+class Reuses(msgspec.Struct):
+    """reuse.json, beside the artifacts of the invocation that was planned."""
+
+    mode: str
+    nodes: list[Reuse]
+
+
 def read(path: Path, document: type[Document]) -> Document:
     """The file as that type.
 
@@ -183,6 +210,23 @@ def freshness(sources: Sources, invocation_id: str) -> Iterator[Row]:
             error_after_s=criteria.error_after.seconds() if criteria.error_after else None,
             error=node.message,
         )
+
+
+def reuse_decisions(reuses: Reuses, invocation_id: str) -> Iterator[ReuseDecision]:
+    """The rows of reuse.json."""
+    for one in reuses.nodes:
+        yield ReuseDecision(
+            invocation_id=invocation_id, mode=reuses.mode, **msgspec.structs.asdict(one)
+        )
+
+
+def reused_nodes(reuses: Reuses, invocation_id: str) -> Iterator[NodeRun]:
+    """A row of each node that was not built, since it was reused; in shadow all are built."""
+    for one in reuses.nodes if reuses.mode == "on" else ():
+        if one.decision == "reuse":
+            node = blank(invocation_id, one.unique_id)
+            node.status, node.message = REUSED, one.detail
+            yield node
 
 
 def _node_run(invocation_id: str, result: NodeResult | SourceResult) -> NodeRun:

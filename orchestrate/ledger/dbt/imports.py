@@ -6,6 +6,7 @@ https://docs.getdbt.com/reference/artifacts/run-results-json (schemas 4 to 6)
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -62,31 +63,17 @@ def import_artifacts(ledger: Ledger, folder: Path, environment: str | None) -> I
         environment: Where the invocations count as run, None if that is not known.
     """
     unreadable: list[str] = []
-    found: dict[str, list[_Artifact]] = {}
-    for name in ARTIFACTS:
-        for path in sorted(folder.rglob(name)):
-            try:
-                artifact = _artifact(path)
-            except (FileNotFoundError, UnreadableError) as error:  # noqa: PERF203
-                unreadable.append(str(error))
-            else:
-                found.setdefault(artifact.head.metadata.invocation_id or "", []).append(artifact)
+    found = _artifacts(folder, unreadable)
     new = {
         invocation_id: artifacts
         for invocation_id, artifacts in found.items()
         if not ledger.rows(DbtInvocation, "invocation_id = ?", [invocation_id])
     }
     saved = 0
-    # The oldest first, since a retry names what failed before it.
-    for invocation_id, artifacts in sorted(new.items(), key=lambda item: item[1][0].started_us):
-        try:
-            one = _found(invocation_id, artifacts, environment, unreadable)
-        except (FileNotFoundError, UnreadableError) as error:
-            unreadable.append(str(error))
-            continue
+    for one in _read(new, environment, unreadable):
         dbt_invocations.save(
             ledger,
-            invocation_id,
+            one.facts.invocation_id,
             None,
             one,
             environment=environment,
@@ -97,8 +84,42 @@ def import_artifacts(ledger: Ledger, folder: Path, environment: str | None) -> I
     return Imported(saved, len(found) - len(new), unreadable)
 
 
+def found_in(folder: Path, environment: str | None, unreadable: list[str]) -> list[Found]:
+    """What the artifacts below a folder say of each invocation, the oldest first; nothing is saved.
+
+    An artifact that several folders hold counts once, for the first of them by name. A line about
+    each bad file is added to `unreadable`.
+    """
+    return list(_read(_artifacts(folder, unreadable), environment, unreadable))
+
+
 def _never(*_: object) -> bool:
     return False
+
+
+def _artifacts(folder: Path, unreadable: list[str]) -> dict[str, list[_Artifact]]:
+    """The artifacts below a folder by their invocations."""
+    found: dict[str, list[_Artifact]] = {}
+    for name in ARTIFACTS:
+        for path in sorted(folder.rglob(name)):
+            try:
+                artifact = _artifact(path)
+            except (FileNotFoundError, UnreadableError) as error:  # noqa: PERF203
+                unreadable.append(str(error))
+            else:
+                found.setdefault(artifact.head.metadata.invocation_id or "", []).append(artifact)
+    return found
+
+
+def _read(
+    artifacts: dict[str, list[_Artifact]], environment: str | None, unreadable: list[str]
+) -> Iterator[Found]:
+    # The oldest first, since a retry names what failed before it.
+    for invocation_id, ones in sorted(artifacts.items(), key=lambda item: item[1][0].started_us):
+        try:
+            yield _found(invocation_id, ones, environment, unreadable)
+        except (FileNotFoundError, UnreadableError) as error:  # noqa: PERF203
+            unreadable.append(str(error))
 
 
 def _artifact(path: Path) -> _Artifact:

@@ -21,6 +21,7 @@ from orchestrate.ledger.model import (
     NodeRun,
     PipelineRun,
     Result,
+    ReuseDecision,
     Row,
 )
 from orchestrate.ledger.processes import Gone
@@ -94,6 +95,7 @@ def save(
         row.retries = _retried(ledger, row)
     changed: list[Row] = [node for key, node in nodes.items() if node != known_nodes.get(key)]
     changed += _freshness(ledger, heard, found, invocation_id)
+    changed += _reuse(ledger, found, invocation_id)
     if [row] != known:
         changed.append(row)
     ledger.save(changed)
@@ -180,6 +182,14 @@ def _freshness(
     }
     rows = (heard.freshness if heard else {}) | known | (found.freshness if found else {})
     return [row for key, row in rows.items() if row != known.get(key)]
+
+
+def _reuse(ledger: Ledger, found: Found | None, invocation_id: str) -> list[ReuseDecision]:
+    """What is new of decisions to reuse."""
+    if not (found and found.reuse):
+        return []
+    known = ledger.rows(ReuseDecision, "invocation_id = ?", [invocation_id])
+    return [row for row in found.reuse.values() if row not in known]
 
 
 def _is_gone(ledger: Ledger, row: DbtInvocation, found: Found | None, is_gone: Gone) -> bool:

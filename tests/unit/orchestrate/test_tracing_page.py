@@ -236,6 +236,13 @@ class TestData:
         assert states["accepted_stg_events"] == "warned"
         assert states["dim_release"] == "failed"
         assert states["mart_release"] == "skipped"
+
+    def test_does_not_call_a_reused_node_skipped(self) -> None:
+        record = records.demo_like()
+        record.nodes[4].status = "reused"
+        drawing = drawn(record)
+        states = {span["name"]: span["state"] for span in drawing["spans"]}
+        assert states[record.nodes[4].name] == "reused"
         killed = {span["name"]: span["state"] for span in drawn(records.killed())["spans"]}
         assert killed["int_activity"] == "killed"
 
