@@ -5,6 +5,7 @@
   the target `sample`, which is never published, DBT_SAMPLE_PATH).
 - The console gets one line per stored model (`console`), dbt's own JSON event log goes to a file.
 - Artifacts of each invocation are kept (`archive`).
+- A build may leave out what need not be built (`planning`, `reusing`; the proof: ../reuse).
 - After a build of the whole project without failure, readers get a new copy (`publication`):
   DuckDB lets no reader in while dbt writes. Then a table says what there is (`summary`).
 """

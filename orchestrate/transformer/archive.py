@@ -73,20 +73,29 @@ class Archive:
         self._manifest = kept.relative_to(self._runs).as_posix()
         self._write(None, None)
 
+    def keep_artifacts(self) -> None:
+        """Copy what this invocation wrote, before another one overwrites it.
+
+        Raises:
+            OSError: If it can't be written.
+            ValueError: If it is half written.
+        """
+        self.keep_manifest()
+        for artifact in ARTIFACTS:
+            text, content = _of(self._invocation, self._target / artifact)
+            if content is not None:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                _replace(self.folder / artifact, text)
+
     def end(self, finished_at: datetime, exit_code: int) -> None:
-        """Copy what this invocation wrote; then say that it ended.
+        """Copy what is not copied yet; then say that it ended.
 
         Raises:
             OSError: If something can't be written. That it ended is still said, if possible.
             ValueError: If dbt left half a manifest; the same.
         """
         try:
-            self.keep_manifest()
-            for artifact in ARTIFACTS:
-                text, content = _of(self._invocation, self._target / artifact)
-                if content is not None:
-                    self.folder.mkdir(parents=True, exist_ok=True)
-                    _replace(self.folder / artifact, text)
+            self.keep_artifacts()
         finally:
             self._write(finished_at, exit_code)
 

@@ -17,8 +17,8 @@ import pytest
 
 from orchestrate.ledger.dbt import manifests
 from orchestrate.transformer import archive, publication, summary
-from orchestrate.transformer.__main__ import Record
 from orchestrate.transformer.console import Listener, is_short, told
+from orchestrate.transformer.invocations import Record
 from orchestrate.transformer.paths import CHECKOUT, Paths
 from orchestrate.transformer.publication import PublicationError, publish
 
