@@ -11,7 +11,7 @@ from importlib import import_module
 from orchestrate.ledger import FILE
 from orchestrate.ledger.store import Ledger, LedgerError
 from orchestrate.observe.parser import parser
-from orchestrate.observe.words import say
+from orchestrate.words import say
 
 
 def main() -> int:

@@ -16,8 +16,8 @@ from orchestrate.monitoring.from_ledger import remember
 from orchestrate.monitoring.model import PRESENT_US
 from orchestrate.observe.crons import check_in
 from orchestrate.observe.metrics import hand_out
-from orchestrate.observe.words import counted, say
 from orchestrate.tracing.export import deliver
+from orchestrate.words import counted, say
 
 
 def gather(ledger: Ledger, arguments: argparse.Namespace) -> None:

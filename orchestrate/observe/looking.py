@@ -8,13 +8,14 @@ from pathlib import Path
 
 import msgspec
 
+from orchestrate import terminal
 from orchestrate.ledger import queries
 from orchestrate.ledger.collect import collect
 from orchestrate.ledger.store import Ledger, LedgerError
-from orchestrate.observe import tables, terminal
-from orchestrate.observe.words import say
+from orchestrate.observe import tables
 from orchestrate.tracing.page import page
 from orchestrate.tracing.spans import spans
+from orchestrate.words import say
 
 
 def runs(ledger: Ledger, arguments: argparse.Namespace) -> None:

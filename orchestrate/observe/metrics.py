@@ -19,7 +19,7 @@ from orchestrate.monitoring.gathering import gather
 from orchestrate.monitoring.model import Family
 from orchestrate.monitoring.programs import Ports
 from orchestrate.monitoring.web_config import WebConfig
-from orchestrate.observe.words import counted, say
+from orchestrate.words import counted, say
 
 _DAY_S = 86_400
 

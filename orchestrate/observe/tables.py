@@ -20,7 +20,7 @@ from orchestrate.ledger.model import (
     Result,
 )
 from orchestrate.ledger.queries import Summary
-from orchestrate.observe.terminal import new_table, print_table
+from orchestrate.terminal import new_table, print_table
 
 SLOWEST = 10
 NEWEST_LOGS = 20

@@ -7,9 +7,10 @@ import io
 import pytest
 from rich.console import Console
 
+from orchestrate import terminal
 from orchestrate.ledger.model import Record, Result
 from orchestrate.ledger.queries import Summary
-from orchestrate.observe import tables, terminal
+from orchestrate.observe import tables
 from tests.unit.orchestrate.records import NOON_US, at, demo_like
 
 JOB = "tap-sentry target-duckdb dbt:build"
