@@ -1,0 +1,1 @@
+"""The app: `main` is what Streamlit runs, `layouts` are its pages, drawn with `widgets`."""
