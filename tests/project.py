@@ -17,7 +17,7 @@ MELTANO = Path(sys.executable).parent / "meltano"
 
 
 _NOT_OF_A_USER = (
-    "MELTANO_", "TAP_SENTRY_", "DBT_", "PYTEST_", "OBSERVE_", "OTEL_", "TRACEPARENT",
+    "ANALYZER_", "DBT_", "MELTANO_", "OBSERVE_", "OTEL_", "PYTEST_", "TAP_SENTRY_", "TRACEPARENT",
 )  # fmt: skip
 # Columns that say nothing of when a row was read or loaded.
 _LASTING = "columns(c -> c not like '%_sdc_%' and c <> 'fullpassat')"

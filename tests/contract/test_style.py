@@ -54,9 +54,12 @@ PARTS: dict[str, set[str]] = {
     "tracing": {"ledger"},
     "monitoring": {"ledger"},
     "observe": {"ledger", "monitoring", "tracing"},
-    "transformer": {"ledger", "tracing"},
+    "dbt_cloud": {"ledger"},
+    "reuse": {"ledger"},
+    "transformer": {"ledger", "reuse", "tracing"},
+    "analyzer": {"dbt_cloud", "ledger", "tracing"},
 }
-SHARED = {"warehouse"}
+SHARED = {"terminal", "warehouse", "words"}
 # Loaded into Meltano's process, where there is nothing but Meltano.
 IN_MELTANO = {"meltano_console", "meltano_run"}
 
