@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import yaml
 
+from orchestrate.analyzer.sitemap import PAGES
 from orchestrate.monitoring import PREFIX
 from orchestrate.monitoring.gathering import DECLARED
 from tap_sentry.about import TABLES
@@ -26,10 +29,10 @@ def marts() -> str:
     return "\n".join(lines)
 
 
-def observe() -> str:
-    """The settings of the utility `observe`, by the variables that set them."""
+def settings(utility: str) -> str:
+    """The settings of a utility, by the variables that set them."""
     project = yaml.safe_load((ROOT / "meltano.yml").read_text())
-    (plugin,) = [one for one in project["plugins"]["utilities"] if one["name"] == "observe"]
+    (plugin,) = [one for one in project["plugins"]["utilities"] if one["name"] == utility]
     lines = ["| variable | default | what it is |", "| --- | --- | --- |"]
     for setting in plugin["settings"]:
         default = str(setting.get("value", "")).removeprefix("$MELTANO_PROJECT_ROOT/")
@@ -82,7 +85,21 @@ def with_tables(text: str) -> str:
     return text
 
 
-OTHER_TABLES = {"marts": marts, "observe": observe, "metrics": metrics, "alerts": alerts}
+def pages() -> str:
+    """The analyzer's pages, each with the question that it answers."""
+    lines = ["| page | it answers |", "| --- | --- |"]
+    lines += [f"| `{page.name}` | {page.question} |" for page in PAGES.values()]
+    return "\n".join(lines)
+
+
+OTHER_TABLES: dict[str, Callable[[], str]] = {
+    "marts": marts,
+    "observe": partial(settings, "observe"),
+    "metrics": metrics,
+    "alerts": alerts,
+    "analyzer": partial(settings, "analyzer"),
+    "pages": pages,
+}
 
 
 def _escaped(text: str) -> str:
