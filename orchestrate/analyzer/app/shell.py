@@ -39,7 +39,7 @@ def begin(name: str) -> tuple[History, Choice]:
     """
     page = PAGES[name]
     st.title(page.title, anchor=False)
-    st.caption(page.question)
+    st.markdown(page.question)
     try:
         choice = given()
         sources.source(output(), choice.source)

@@ -88,7 +88,7 @@ def table(
     found = report.tables[name]
     st.subheader(found.title, anchor=False, help=found.help or None)
     if found.frame.empty:
-        st.caption("Nothing to list.")
+        st.markdown("Nothing to list.")
         return
     st.dataframe(
         _shown(found),

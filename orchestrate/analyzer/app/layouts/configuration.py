@@ -29,7 +29,7 @@ def dbt_cloud() -> None:
     try:
         settings = from_environment(os.environ)
     except DbtCloudError:
-        st.caption("Once its variables are set, its runs are fetched here: see Variables below.")
+        st.markdown("Once its variables are set, its runs are fetched here: see Variables below.")
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
         days = st.number_input("Days to fetch", 1, _MOST_DAYS, value=30, width=160)
@@ -78,7 +78,7 @@ def bring(settings: Settings, days: int) -> None:
 
 page = PAGES["configuration"]
 st.title(page.title, anchor=False)
-st.caption(page.question)
+st.markdown(page.question)
 try:
     choice = shell.given()
     sources.source(shell.output(), choice.source)

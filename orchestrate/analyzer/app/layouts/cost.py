@@ -68,7 +68,7 @@ with right:
             "top models",
         )
     else:
-        st.caption("No model was built in this window: build with `meltano run dbt:build`.")
+        st.markdown("No model was built in this window: build with `meltano run dbt:build`.")
 
 for tab, names in zip(st.tabs(list(_TABS)), _TABS.values(), strict=True):
     with tab:

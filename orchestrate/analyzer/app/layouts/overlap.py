@@ -32,11 +32,11 @@ with left:
             "matrix",
         )
     else:
-        st.caption("Only one job builds relations in this window: there is none to compare with.")
+        st.markdown("Only one job builds relations in this window: there is none to compare with.")
 with right:
     st.subheader("Most redundant", anchor=False)
     if tables["relations"].empty:
-        st.caption("No relation is built by several jobs.")
+        st.markdown("No relation is built by several jobs.")
     else:
         widgets.chart(
             charts.top_relations(tables["relations"]),

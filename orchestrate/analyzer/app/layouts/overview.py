@@ -28,7 +28,7 @@ if tables["adoption_by_type"].empty:
     st.info("No run of this window built with dbt: run one, and its use of the planner shows here.")
 else:
     st.subheader("Who uses the reuse planner", anchor=False)
-    st.caption("Runs that built with dbt: on, shadow (planned, but built all the same), off.")
+    st.markdown("Runs that built with dbt: on, shadow (planned, but built all the same), off.")
     types = tables["adoption_by_type"]
     ring, jobs, kinds = st.columns([2, 3, 3])
     with ring:
